@@ -1,0 +1,176 @@
+//! How the end of a connection looked: a record, and one word for tables.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that was seen of an end. The one-word name is derived from the rest.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CloseForm {
+    /// One word for tables.
+    pub word: CloseWord,
+    /// ErrorResponses and NoticeResponses that announced the end, in the order of arrival.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub messages: Vec<ServerMessage>,
+    /// How TLS ended; absent on a plain connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsEnd>,
+    /// How TCP ended.
+    pub tcp: TcpEnd,
+    /// Whether bytes of ours were under way, so that the end was noticed by writing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_write: bool,
+}
+
+/// A word for how a connection ended. More may be added: clients must tolerate unknown values.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum CloseWord {
+    /// The peer said why, in an ErrorResponse or NoticeResponse.
+    Message,
+    /// The peer closed in good order, without a word.
+    Fin,
+    /// The peer or a device between reset the connection, unprompted.
+    Rst,
+    /// A reset answered something that we sent: the flow was forgotten some time before.
+    RstOnWrite,
+    /// The TLS endpoint sent an alert other than close_notify.
+    TlsAlert,
+    /// TCP closed in good order without TLS's close_notify: the TLS endpoint died, or something
+    /// between closed for it.
+    Truncated,
+    /// Nothing came back in time.
+    TimedOut,
+}
+
+/// A message that the server, or a proxy in its name, sent. Scrubbed of user, database, host name
+/// and password.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerMessage {
+    /// `Error` or `Notice`: PostgreSQL announces a crash and an immediate shutdown by a notice.
+    pub kind: MessageKind,
+    /// Severity, not translated: FATAL, PANIC, ERROR, WARNING, …
+    #[schemars(length(max = 16))]
+    pub severity: String,
+    /// SQLSTATE (PostgreSQL documentation, appendix A).
+    #[schemars(length(max = 8))]
+    pub code: String,
+    /// The text, at most 200 characters.
+    #[schemars(length(max = 200))]
+    pub text: String,
+    /// The routine of the server that reported it. PostgreSQL sends one, poolers do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub routine: Option<String>,
+}
+
+/// Which protocol message carried it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum MessageKind {
+    /// ErrorResponse.
+    Error,
+    /// NoticeResponse.
+    Notice,
+}
+
+/// How TLS ended (RFC 8446, section 6.1).
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum TlsEnd {
+    /// With a close_notify: the TLS endpoint itself closed.
+    CloseNotify,
+    /// With this alert.
+    Alert(String),
+    /// TCP closed in good order, without a close_notify.
+    Truncated,
+    /// TLS was still up when TCP failed.
+    Open,
+}
+
+/// How TCP ended.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum TcpEnd {
+    /// The peer sent a FIN.
+    Fin,
+    /// A reset: ECONNRESET or EPIPE.
+    Rst,
+    /// ETIMEDOUT: keepalives or retransmissions went unanswered.
+    TimedOut,
+    /// Another errno.
+    Errno(i32),
+    /// The socket was still open when we gave up.
+    Open,
+}
+
+impl CloseForm {
+    /// Derives the word from what was seen.
+    #[must_use]
+    pub fn new(
+        messages: Vec<ServerMessage>,
+        tls: Option<TlsEnd>,
+        tcp: TcpEnd,
+        on_write: bool,
+    ) -> Self {
+        let word = if !messages.is_empty() {
+            CloseWord::Message
+        } else if matches!(tls, Some(TlsEnd::Alert(_))) {
+            CloseWord::TlsAlert
+        } else {
+            match (tcp, &tls) {
+                (TcpEnd::Fin, Some(TlsEnd::Truncated)) => CloseWord::Truncated,
+                (TcpEnd::Fin, _) => CloseWord::Fin,
+                (TcpEnd::Rst, _) if on_write => CloseWord::RstOnWrite,
+                (TcpEnd::Rst | TcpEnd::Errno(_), _) => CloseWord::Rst,
+                (TcpEnd::TimedOut | TcpEnd::Open, _) => CloseWord::TimedOut,
+            }
+        };
+        Self {
+            word,
+            messages,
+            tls,
+            tcp,
+            on_write,
+        }
+    }
+
+    /// Whether a packet of the peer's announced the end at the moment it was noticed. Otherwise it
+    /// came to light by writing or by waiting, and only an interval is known.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        match self.word {
+            CloseWord::Message => true,
+            CloseWord::Fin | CloseWord::Rst | CloseWord::TlsAlert | CloseWord::Truncated => {
+                !self.on_write
+            }
+            CloseWord::RstOnWrite | CloseWord::TimedOut => false,
+        }
+    }
+}
+
+impl CloseWord {
+    /// The word as it is written in tables and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "Message",
+            Self::Fin => "Fin",
+            Self::Rst => "Rst",
+            Self::RstOnWrite => "RstOnWrite",
+            Self::TlsAlert => "TlsAlert",
+            Self::Truncated => "Truncated",
+            Self::TimedOut => "TimedOut",
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the operator and the probe share: the two resources, the settings that a probe pod gets,
+//! the report that it gives back, and every sentence that a user reads.
+//!
+//! # Layout
+//! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`.
+//! - [`measurement`], [`target`], [`workload`], [`pod_template`]: what is measured, as a user writes it.
+//! - [`settings`]: the same, settled and parsed, as a probe pod gets it.
+//! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
+//! - [`report`], [`close_form`], [`lifetime`]: what a probe pod tells.
+//! - [`conditions`], [`text`], [`table`]: what a person reads.
+//!
+//! Nothing here reads a clock, waits, or talks to anyone.
+
+#![allow(
+    unreachable_pub,
+    reason = "KubeSchema's derive copies a struct into a function"
+)]
+
+pub mod close_form;
+//Cpub mod conditions;
+pub mod lanes;
+pub mod lifetime;
+pub mod measurement;
+pub mod names;
+pub mod pod_template;
+//Cpub mod probe;
+pub mod report;
+//Cpub mod run;
+pub mod schema;
+pub mod secret_keys;
+pub mod settings;
+//Cpub mod table;
+pub mod target;
+//Cpub mod text;
+pub mod workload;
+
+//Cpub use probe::{ConnectionProbe, ConnectionProbeSpec, ConnectionProbeStatus};
+pub use report::Report;
+//Cpub use run::{ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus};
+pub use settings::Settings;

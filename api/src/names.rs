@@ -1,0 +1,86 @@
+//! Names, labels and annotations. A child's name is a function of what it is for, so creating it
+//! twice is harmless.
+
+/// The API group of both resources.
+pub const GROUP: &str = "probes.pulpproject.org";
+/// Value of `app.kubernetes.io/managed-by` on everything the operator makes.
+pub const MANAGED_BY: &str = "connection-probe-operator";
+/// Label on runs, Jobs and pods: the probe's name, cut and hashed if it is too long for a label.
+pub const PROBE_LABEL: &str = "probes.pulpproject.org/probe";
+/// Annotation on runs, Jobs and pods: the probe's whole name.
+pub const PROBE_ANNOTATION: &str = "probes.pulpproject.org/probe-name";
+/// Label on Jobs and pods: the run's name.
+pub const RUN_LABEL: &str = "probes.pulpproject.org/run";
+/// Label on Jobs and pods: the attempt, from 1.
+pub const ATTEMPT_LABEL: &str = "probes.pulpproject.org/attempt";
+/// Label that the Job controller sets on the pods of an Indexed Job.
+pub const INDEX_LABEL: &str = "batch.kubernetes.io/job-completion-index";
+/// Label and selector of everything that belongs to a probe.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// `<probe name cut to 40>-<5 hex of the probe's uid>-<number>`: at most 57 characters, so that
+/// Jobs and pods can carry it as a label. The uid keeps the runs of a probe that was deleted and
+/// made again apart.
+#[must_use]
+pub fn run_name(probe: &str, uid: &str, number: i64) -> String {
+    let hex: String = uid
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(5)
+        .collect();
+    format!("{}-{hex}-{number}", cut(probe, 40))
+}
+
+/// `<run name>-<attempt>`.
+#[must_use]
+pub fn job_name(run: &str, attempt: i32) -> String {
+    format!("{run}-{attempt}")
+}
+
+/// A probe's name as a label value: itself if it fits into 63 characters, else cut, with a hash of
+/// the whole.
+#[must_use]
+pub fn probe_label(probe: &str) -> String {
+    if probe.len() <= 63 {
+        return probe.to_owned();
+    }
+    format!("{}-{:08x}", cut(probe, 54), fnv1a(probe))
+}
+
+/// The first `length` bytes of a name, not ending in a separator. Kubernetes names are ASCII.
+fn cut(name: &str, length: usize) -> &str {
+    name.get(..length)
+        .unwrap_or(name)
+        .trim_end_matches(['-', '.'])
+}
+
+/// FNV-1a, 32 bits: stable over versions and machines, which the standard hasher is not.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_runs_fit_a_label_and_a_pod_name() {
+        let long = format!("{}.{}", "a".repeat(39), "b".repeat(213));
+        let run = run_name(&long, "0f1e2d3c-aaaa", 1_234_567);
+        assert_eq!(run, format!("{}-0f1e2-1234567", "a".repeat(39)));
+        assert!(job_name(&run_name(&"x".repeat(253), "0f1e2d3c", 99_999), 99).len() <= 57);
+    }
+
+    #[test]
+    fn long_names_that_differ_at_the_end_have_different_labels() {
+        let (a, b) = (
+            format!("{}a", "x".repeat(80)),
+            format!("{}b", "x".repeat(80)),
+        );
+        assert!(probe_label(&a).len() <= 63);
+        assert_ne!(probe_label(&a), probe_label(&b));
+        assert_eq!(probe_label("pulp-955"), "pulp-955");
+    }
+}

@@ -1,0 +1,351 @@
+//! What a probe pod tells of its workload, small enough for a termination message.
+
+use crate::{
+    close_form::CloseForm,
+    lifetime::{Lifetime, Spread},
+    schema,
+};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod fit;
+mod reason;
+
+pub use fit::{LIMIT, MAX_ENDINGS};
+pub use reason::Inconclusive;
+
+/// The report of one workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Name of the workload.
+    #[schemars(length(max = 40))]
+    pub workload: String,
+    /// When the probe started to open connections, by the pod's wall clock.
+    #[schemars(schema_with = "schema::time")]
+    pub started_at: Timestamp,
+    /// When its last connection had ended. Absent: it was still going when this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub ended_at: Option<Timestamp>,
+    /// The arms: `Target` is the measured path.
+    #[schemars(length(max = 2))]
+    pub arms: Vec<ArmReport>,
+    /// Why nothing could be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The connections of one arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArmReport {
+    /// Which path.
+    pub arm: Arm,
+    /// How many connections are or were to be held.
+    pub connections: i32,
+    /// How many have ended in which way.
+    pub counts: Counts,
+    /// Lifetimes of the connections that were cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_lifetime: Option<Spread>,
+    /// Ends that looked alike, the earliest first; at most 12.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    pub endings: Vec<Ending>,
+    /// What the server told at login, of the first connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+}
+
+/// A path under test.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Arm {
+    /// The measured path: `spec.target`.
+    Target,
+}
+
+/// How many connections ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Answered a request at the end.
+    pub survived: i32,
+    /// Cut.
+    pub disconnected: i32,
+    /// Alive, but a request was refused.
+    pub request_failed: i32,
+    /// Never established.
+    pub connect_failed: i32,
+    /// Nothing can be said.
+    pub inconclusive: i32,
+}
+
+/// How one connection ended. More may be added: clients must tolerate unknown values.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Outcome {
+    /// It completed a round trip at the end: it lived *at least* that long.
+    Survived,
+    /// It was cut.
+    Disconnected,
+    /// It lives, but a request was answered by an error. Not a drop.
+    RequestFailed,
+    /// It was never established.
+    ConnectFailed,
+    /// Nothing can be said, and the reason tells why.
+    Inconclusive,
+}
+
+/// In which part of its life a connection ended.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Phase {
+    /// While it was opened.
+    Connect,
+    /// While it sent its lead-in requests.
+    LeadIn,
+    /// While it followed the workload's pattern.
+    Hold,
+    /// At the request at the end.
+    Proof,
+}
+
+/// Connections whose ends looked alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ending {
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Why nothing can be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Inconclusive>,
+    /// What their ends looked like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<CloseForm>,
+    /// What went wrong, where it was not the end of a connection: a failed login, a failed name
+    /// lookup. At most 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub detail: Option<String>,
+    /// How many.
+    pub n: i32,
+    /// Their lifetimes. For survivors these are lower bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Spread>,
+    /// Single connections, the earliest end first: as many as fit, `n` in all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub lanes: Vec<LaneEnd>,
+}
+
+/// The end of one connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneEnd {
+    /// Number of the connection in its workload, from 0.
+    pub lane: i32,
+    /// In which part of its life.
+    pub phase: Phase,
+    /// When it was noticed, by the pod's wall clock, to the millisecond.
+    #[schemars(schema_with = "schema::time")]
+    pub at: Timestamp,
+    /// How long the connection lived. Absent if it was never established.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
+    /// What the clocks showed when the end was noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<Clocks>,
+    /// Our TCP port, for joining with logs of the server or proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_port: Option<i32>,
+    /// Address and port of the peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub peer: Option<String>,
+}
+
+/// Milliseconds since each event, at the moment an end was noticed. Absent: it never happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Clocks {
+    /// Since the connection was established.
+    pub connect_ms: i64,
+    /// Since our last byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_byte_ms: Option<i64>,
+    /// Since the peer's last byte before the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_byte_ms: Option<i64>,
+    /// Since the last request that was answered in full; login counts as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_ms: Option<i64>,
+    /// Since BEGIN was answered, if the transaction was still open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_ms: Option<i64>,
+    /// Since SET was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_ms: Option<i64>,
+    /// Since LISTEN was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_ms: Option<i64>,
+}
+
+/// What the server told of itself at login, and how the connection was secured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Server {
+    /// server_version as the peer announced it; a pooler announces what it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub version: Option<String>,
+    /// TLS version and how far the certificate was checked, such as `TLSv1.3, VerifyFull`; absent
+    /// on a plain connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub tls: Option<String>,
+    /// How the login was done: `ScramSha256Plus` (with channel binding), `ScramSha256`, `Md5`,
+    /// `Cleartext`, `Trust`, `Certificate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub auth: Option<String>,
+}
+
+/// Why nothing could be measured at all: the probe exits by code 2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// One word.
+    pub reason: ProblemReason,
+    /// What was seen, what was wanted and what to do. Never a value of a Secret.
+    #[schemars(length(max = 600))]
+    pub message: String,
+}
+
+/// One word for a problem. More may be added: clients must tolerate unknown values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ProblemReason {
+    /// The Secret is not there, or it is empty.
+    SecretNotFound,
+    /// The Secret has no key for something that is needed.
+    SecretKeyMissing,
+    /// The ConfigMap or Secret with the CA is not there, or lacks the key, or has no certificate.
+    CaNotFound,
+    /// A value can't be used: a port that is no number, an unknown sslmode, a refused setting.
+    InvalidValue,
+}
+
+impl ProblemReason {
+    /// The word as it stands in conditions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretKeyMissing => "SecretKeyMissing",
+            Self::CaNotFound => "CaNotFound",
+            Self::InvalidValue => "InvalidValue",
+        }
+    }
+}
+
+impl Counts {
+    /// How many connections have ended.
+    #[must_use]
+    pub fn ended(&self) -> i32 {
+        let Self {
+            survived,
+            disconnected,
+            request_failed,
+            connect_failed,
+            inconclusive,
+        } = self;
+        survived + disconnected + request_failed + connect_failed + inconclusive
+    }
+
+    /// How many ended in a way that says something about the path.
+    #[must_use]
+    pub fn conclusive(&self) -> i32 {
+        self.survived + self.disconnected + self.request_failed
+    }
+
+    /// Counts one more.
+    pub fn add(&mut self, outcome: Outcome, n: i32) {
+        let count = match outcome {
+            Outcome::Survived => &mut self.survived,
+            Outcome::Disconnected => &mut self.disconnected,
+            Outcome::RequestFailed => &mut self.request_failed,
+            Outcome::ConnectFailed => &mut self.connect_failed,
+            Outcome::Inconclusive => &mut self.inconclusive,
+        };
+        *count += n;
+    }
+}
+
+impl Report {
+    /// A report without a single connection.
+    #[must_use]
+    pub fn of_problem(workload: &str, started_at: Timestamp, problem: Problem) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            started_at,
+            ended_at: Some(started_at),
+            arms: Vec::new(),
+            problem: Some(problem),
+        }
+    }
+
+    /// Whether every arm has a connection that says something about its path.
+    #[must_use]
+    pub fn is_conclusive(&self) -> bool {
+        !self.arms.is_empty() && self.arms.iter().all(|arm| arm.counts.conclusive() > 0)
+    }
+
+    /// Connections that were cut, over all arms.
+    #[must_use]
+    pub fn cut(&self) -> i32 {
+        self.arms.iter().map(|arm| arm.counts.disconnected).sum()
+    }
+
+    /// Connections that were to be held, over all arms.
+    #[must_use]
+    pub fn connections(&self) -> i32 {
+        self.arms.iter().map(|arm| arm.connections).sum()
+    }
+
+    /// The shortest lifetime of a connection that was cut, in milliseconds.
+    #[must_use]
+    pub fn first_cut_ms(&self) -> Option<i64> {
+        self.arms
+            .iter()
+            .filter_map(|arm| arm.cut_lifetime)
+            .map(|spread| spread.min_ms)
+            .min()
+    }
+
+    /// Reads a termination message.
+    ///
+    /// # Errors
+    /// It is not a report: the process died before it wrote one, or somebody else wrote it.
+    pub fn parse(message: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(message)
+    }
+}
+
+impl ArmReport {
+    /// The ending that tells most: the earliest cut, else the first ending.
+    #[must_use]
+    pub fn leading(&self) -> Option<&Ending> {
+        let earliest = |ending: &&Ending| ending.lifetime.map_or(i64::MAX, |l| l.min_ms);
+        self.endings
+            .iter()
+            .filter(|ending| ending.outcome == Outcome::Disconnected)
+            .min_by_key(earliest)
+            .or_else(|| self.endings.iter().find(|e| e.outcome != Outcome::Survived))
+            .or_else(|| self.endings.first())
+    }
+}

@@ -1,0 +1,271 @@
+//! Makes a report fit a termination message, whatever happened.
+//!
+//! Counts and spreads are exact for any number of connections. What gives way, in this order:
+//! single connections (the earliest of each ending stay longest), texts, and rare endings, which
+//! are merged into one that keeps their count.
+
+use super::{ArmReport, Ending, Report};
+use crate::lifetime::Spread;
+
+/// The kubelet keeps so many bytes of a termination message.
+pub const LIMIT: usize = 4096;
+/// Different endings that an arm keeps apart.
+pub const MAX_ENDINGS: usize = 12;
+/// Single connections that an ending lists at most.
+const MAX_LANES: usize = 32;
+
+impl Report {
+    /// The report as JSON, in at most [`LIMIT`] bytes.
+    #[must_use]
+    pub fn to_message(&self) -> String {
+        let mut report = self.clone();
+        report.fit();
+        report.json()
+    }
+
+    /// Leaves out what does not fit.
+    pub fn fit(&mut self) {
+        self.arms
+            .iter_mut()
+            .for_each(|arm| arm.merge_rare_endings(MAX_ENDINGS));
+        self.list_lanes(MAX_LANES);
+        for lanes in (0..MAX_LANES).rev() {
+            if self.too_large() {
+                self.list_lanes(lanes);
+            }
+        }
+        for length in [120, 60, 20, 0] {
+            if self.too_large() {
+                self.shorten_texts(length);
+            }
+        }
+        for endings in (1..MAX_ENDINGS).rev() {
+            if self.too_large() {
+                self.arms
+                    .iter_mut()
+                    .for_each(|arm| arm.merge_rare_endings(endings));
+            }
+        }
+    }
+
+    fn too_large(&self) -> bool {
+        self.json().len() > LIMIT
+    }
+
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Lists at most so many single connections of each ending.
+    fn list_lanes(&mut self, most: usize) {
+        let endings = self.arms.iter_mut().flat_map(|arm| &mut arm.endings);
+        endings.for_each(|ending| ending.lanes.truncate(most));
+    }
+
+    fn shorten_texts(&mut self, length: usize) {
+        for ending in self.arms.iter_mut().flat_map(|arm| &mut arm.endings) {
+            if let Some(detail) = &mut ending.detail {
+                shorten(detail, length);
+            }
+            for message in ending.form.iter_mut().flat_map(|form| &mut form.messages) {
+                shorten(&mut message.text, length);
+                if let Some(routine) = &mut message.routine {
+                    shorten(routine, length);
+                }
+            }
+        }
+    }
+}
+
+impl ArmReport {
+    /// Keeps the `most` endings with the largest counts and merges the others into one of the
+    /// same outcome. The last ending of an outcome always stays.
+    fn merge_rare_endings(&mut self, most: usize) {
+        while self.endings.len() > most {
+            let shares = |i: &usize| {
+                let outcome = self.endings[*i].outcome;
+                self.endings
+                    .iter()
+                    .filter(|ending| ending.outcome == outcome)
+                    .count()
+                    > 1
+            };
+            let rarest = (0..self.endings.len())
+                .filter(shares)
+                .min_by_key(|i| (self.endings[*i].n, usize::MAX - i));
+            let Some(rarest) = rarest else { return };
+            let rare = self.endings.remove(rarest);
+            let alike = self
+                .endings
+                .iter_mut()
+                .filter(|ending| ending.outcome == rare.outcome);
+            if let Some(ending) = alike.min_by_key(|ending| (ending.form.is_some(), ending.n)) {
+                ending.absorb(&rare);
+            }
+        }
+    }
+}
+
+impl Ending {
+    /// Takes over the count of another ending; what they do not share is forgotten.
+    fn absorb(&mut self, other: &Self) {
+        self.n += other.n;
+        if self.form != other.form {
+            self.form = None;
+        }
+        if self.detail != other.detail {
+            self.detail = Some("various".to_owned());
+        }
+        self.reason = self.reason.filter(|reason| Some(*reason) == other.reason);
+        self.lifetime = match (self.lifetime, other.lifetime) {
+            (Some(a), Some(b)) => Some(Spread {
+                n: a.n + b.n,
+                min_ms: a.min_ms.min(b.min_ms),
+                // Of the larger group: the exact median went with the values.
+                median_ms: if a.n >= b.n { a.median_ms } else { b.median_ms },
+                max_ms: a.max_ms.max(b.max_ms),
+            }),
+            (a, b) => a.or(b),
+        };
+        self.lanes.clear();
+    }
+}
+
+/// Cuts a text to at most `length` characters, at a character boundary.
+pub(crate) fn shorten(text: &mut String, length: usize) {
+    if let Some((at, _)) = text.char_indices().nth(length) {
+        text.truncate(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd, TlsEnd},
+        lifetime::Lifetime,
+        report::{Arm, Clocks, Counts, LaneEnd, Outcome, Phase, Problem, ProblemReason, Server},
+    };
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    fn lane(lane: i32) -> LaneEnd {
+        let big = i64::from(i32::MAX);
+        LaneEnd {
+            lane,
+            phase: Phase::LeadIn,
+            at: Timestamp::constant(1_800_000_000, 123_000_000),
+            lifetime: Some(Lifetime {
+                min_ms: big,
+                max_ms: Some(big),
+            }),
+            clocks: Some(Clocks {
+                connect_ms: big,
+                client_byte_ms: Some(big),
+                server_byte_ms: Some(big),
+                request_ms: Some(big),
+                begin_ms: Some(big),
+                set_ms: Some(big),
+                listen_ms: Some(big),
+            }),
+            local_port: Some(65535),
+            peer: Some("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535".into()),
+        }
+    }
+
+    prop_compose! {
+        fn ending()(
+            text in "\\PC{0,200}",
+            routine in proptest::option::of("\\PC{0,64}"),
+            messages in 0_usize..=4,
+            lanes in 0_i32..40,
+            failed in any::<bool>(),
+            detail in proptest::option::of("\\PC{0,200}"),
+        ) -> Ending {
+            let message = ServerMessage {
+                kind: MessageKind::Error,
+                severity: "FATAL".into(),
+                code: "57P01".into(),
+                text,
+                routine,
+            };
+            let form = CloseForm::new(
+                vec![message; messages],
+                Some(TlsEnd::Alert("certificate_unknown".into())),
+                TcpEnd::Errno(-999),
+                true,
+            );
+            Ending {
+                outcome: if failed { Outcome::ConnectFailed } else { Outcome::Disconnected },
+                reason: None,
+                form: Some(form),
+                detail,
+                n: lanes.max(1),
+                lifetime: Spread::of(vec![i64::from(lanes); 3]),
+                lanes: (0..lanes).map(lane).collect(),
+            }
+        }
+    }
+
+    fn report(endings: Vec<Ending>) -> Report {
+        let mut counts = Counts::default();
+        endings.iter().for_each(|e| counts.add(e.outcome, e.n));
+        Report {
+            workload: "w".repeat(40),
+            started_at: Timestamp::constant(1_800_000_000, 123_000_000),
+            ended_at: Some(Timestamp::constant(1_800_000_000, 123_000_000)),
+            arms: vec![ArmReport {
+                arm: Arm::Target,
+                connections: counts.ended(),
+                counts,
+                cut_lifetime: Spread::of(vec![i64::MAX; 2]),
+                endings,
+                server: Some(Server {
+                    version: Some("\u{1}".repeat(64)),
+                    tls: Some("TLSv1.3, VerifyFull".into()),
+                    auth: Some("ScramSha256Plus".into()),
+                }),
+            }],
+            problem: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_report_fits_and_keeps_its_counts(endings in proptest::collection::vec(ending(), 0..40)) {
+            let whole = report(endings);
+            let message = whole.to_message();
+            prop_assert!(message.len() <= LIMIT, "{} bytes", message.len());
+            let read = Report::parse(&message).unwrap();
+            prop_assert_eq!(read.arms[0].counts, whole.arms[0].counts);
+            let kept: i32 = read.arms[0].endings.iter().map(|e| e.n).sum();
+            prop_assert_eq!(kept, whole.arms[0].counts.ended());
+        }
+    }
+
+    #[test]
+    fn five_cut_connections_are_told_one_by_one() {
+        let mut ending = Ending {
+            outcome: Outcome::Disconnected,
+            reason: None,
+            form: Some(CloseForm::new(Vec::new(), None, TcpEnd::Fin, false)),
+            detail: None,
+            n: 5,
+            lifetime: None,
+            lanes: (0..5).map(lane).collect(),
+        };
+        ending.lifetime = Spread::of(vec![1, 2, 3, 4, 5]);
+        let read = Report::parse(&report(vec![ending]).to_message()).unwrap();
+        assert_eq!(read.arms[0].endings[0].lanes.len(), 5);
+    }
+
+    #[test]
+    fn a_problem_of_hostile_length_still_fits() {
+        let problem = Problem {
+            reason: ProblemReason::SecretKeyMissing,
+            message: "\u{1}".repeat(600),
+        };
+        let report = Report::of_problem("w", Timestamp::UNIX_EPOCH, problem);
+        assert!(report.to_message().len() <= LIMIT);
+    }
+}

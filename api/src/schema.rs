@@ -1,0 +1,56 @@
+//! Schema pieces that a derive can't say: bounds on durations, lists and names.
+//!
+//! The API server refuses a CRD whose rules could cost too much, so every string, list and map has
+//! a bound.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// A Go-style duration between a second and a day.
+pub fn duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 32,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^([0-9]+(\\\\.[0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+            "message": "write a duration from 1s to 24h, such as 90s, 50m or 1h30m",
+        }],
+    })
+}
+
+/// The name of a Secret or ConfigMap (a DNS subdomain, RFC 1123).
+pub fn object_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    })
+}
+
+/// A key of a Secret or ConfigMap.
+pub fn object_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "pattern": "^[-._a-zA-Z0-9]+$",
+    })
+}
+
+/// A point in time with milliseconds.
+pub fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// A list of conditions, merged by type.
+pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    let item =
+        generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>();
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "items": item,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
+}
