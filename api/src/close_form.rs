@@ -17,8 +17,10 @@ pub struct CloseForm {
     pub messages: Vec<ServerMessage>,
     /// How TLS ended; absent on a plain connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub tls: Option<TlsEnd>,
     /// How TCP ended.
+    #[schemars(length(max = 32))]
     pub tcp: TcpEnd,
     /// Whether bytes of ours were under way, so that the end was noticed by writing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -82,10 +84,13 @@ pub enum MessageKind {
     Notice,
 }
 
-/// How TLS ended (RFC 8446, section 6.1).
+/// How TLS ended (RFC 8446, section 6.1). Written as `CloseNotify`, `Alert <name>`, `Truncated` or
+/// `Open`.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
+#[serde(into = "String", from = "String")]
+#[schemars(with = "String")]
 pub enum TlsEnd {
     /// With a close_notify: the TLS endpoint itself closed.
     CloseNotify,
@@ -97,10 +102,12 @@ pub enum TlsEnd {
     Open,
 }
 
-/// How TCP ended.
+/// How TCP ended. Written as `Fin`, `Rst`, `TimedOut`, `Errno <number>` or `Open`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
+#[serde(into = "String", from = "String")]
+#[schemars(with = "String")]
 pub enum TcpEnd {
     /// The peer sent a FIN.
     Fin,
@@ -112,6 +119,55 @@ pub enum TcpEnd {
     Errno(i32),
     /// The socket was still open when we gave up.
     Open,
+}
+
+impl From<TlsEnd> for String {
+    fn from(end: TlsEnd) -> Self {
+        match end {
+            TlsEnd::CloseNotify => "CloseNotify".to_owned(),
+            TlsEnd::Alert(alert) => format!("Alert {alert}"),
+            TlsEnd::Truncated => "Truncated".to_owned(),
+            TlsEnd::Open => "Open".to_owned(),
+        }
+    }
+}
+
+impl From<String> for TlsEnd {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "CloseNotify" => Self::CloseNotify,
+            "Truncated" => Self::Truncated,
+            "Open" => Self::Open,
+            other => Self::Alert(other.strip_prefix("Alert ").unwrap_or(other).to_owned()),
+        }
+    }
+}
+
+impl From<TcpEnd> for String {
+    fn from(end: TcpEnd) -> Self {
+        match end {
+            TcpEnd::Fin => "Fin".to_owned(),
+            TcpEnd::Rst => "Rst".to_owned(),
+            TcpEnd::TimedOut => "TimedOut".to_owned(),
+            TcpEnd::Errno(errno) => format!("Errno {errno}"),
+            TcpEnd::Open => "Open".to_owned(),
+        }
+    }
+}
+
+impl From<String> for TcpEnd {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "Fin" => Self::Fin,
+            "Rst" => Self::Rst,
+            "TimedOut" => Self::TimedOut,
+            "Open" => Self::Open,
+            other => {
+                let number = other.strip_prefix("Errno ").and_then(|n| n.parse().ok());
+                Self::Errno(number.unwrap_or_default())
+            }
+        }
+    }
 }
 
 impl CloseForm {

@@ -17,24 +17,24 @@
 )]
 
 pub mod close_form;
-//Cpub mod conditions;
+pub mod conditions;
 pub mod lanes;
 pub mod lifetime;
 pub mod measurement;
 pub mod names;
 pub mod pod_template;
-//Cpub mod probe;
+pub mod probe;
 pub mod report;
-//Cpub mod run;
+pub mod run;
 pub mod schema;
 pub mod secret_keys;
 pub mod settings;
-//Cpub mod table;
+pub mod table;
 pub mod target;
-//Cpub mod text;
+pub mod text;
 pub mod workload;
 
-//Cpub use probe::{ConnectionProbe, ConnectionProbeSpec, ConnectionProbeStatus};
+pub use probe::{ConnectionProbe, ConnectionProbeSpec, ConnectionProbeStatus};
 pub use report::Report;
-//Cpub use run::{ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus};
+pub use run::{ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus};
 pub use settings::Settings;

@@ -3,7 +3,7 @@
 //! The API server refuses a CRD whose rules could cost too much, so every string, list and map has
 //! a bound.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A Go-style duration between a second and a day.
 pub fn duration(_: &mut SchemaGenerator) -> Schema {
@@ -53,4 +53,27 @@ pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
     })
+}
+
+/// A measurement in a run, without field descriptions: nobody writes it, `kubectl explain
+/// connectionprobe.spec` has them, and `kubectl apply` keeps no CRD of more than 256 KiB.
+pub fn recorded_measurement(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = crate::measurement::Measurement::json_schema(generator);
+    remove_descriptions(schema.ensure_object());
+    schema
+}
+
+fn remove_descriptions(schema: &mut serde_json::Map<String, serde_json::Value>) {
+    schema.remove("description");
+    for (key, value) in schema.iter_mut() {
+        let children = match (key.as_str(), value) {
+            ("properties", serde_json::Value::Object(fields)) => fields.values_mut().collect(),
+            ("items" | "additionalProperties", child) => vec![child],
+            _ => continue,
+        };
+        children
+            .into_iter()
+            .filter_map(|child| child.as_object_mut())
+            .for_each(remove_descriptions);
+    }
 }

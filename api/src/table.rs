@@ -1,0 +1,142 @@
+//! The results table of the hand-written test plan, from a run's status.
+
+use crate::{
+    lifetime::{Lifetime, Spread},
+    report::{ArmReport, Outcome},
+    run::{ConnectionProbeRun, WorkloadResult},
+    settings::Settings,
+    text,
+};
+
+const HEAD: [&str; 6] = [
+    "Test",
+    "Duration",
+    "Disconnect?",
+    "mm:ss",
+    "Error",
+    "Pinned?",
+];
+
+/// The table as Markdown, with a line on what `Pinned?` means: nothing on the wire tells whether a
+/// proxy pinned a session, so the column is the published rule for the statements that were sent.
+#[must_use]
+pub fn results(run: &ConnectionProbeRun) -> String {
+    let measurement = &run.spec.measurement.settled;
+    let settings = Settings::new("", measurement, Vec::new()).ok();
+    let held = settings
+        .as_ref()
+        .map_or(0, |s| i64::try_from(s.duration_ms).unwrap_or(i64::MAX));
+    let workloads = run.status.iter().flat_map(|status| &status.workloads);
+    let rows = workloads.flat_map(|workload| {
+        let pins = settings.as_ref().and_then(|settings| {
+            let named = settings
+                .workloads
+                .iter()
+                .find(|w| w.name == workload.workload)?;
+            Some(named.pattern.pins())
+        });
+        let pinned = match pins {
+            Some(Some(true)) => "yes",
+            Some(Some(false)) => "no",
+            Some(None) => "held",
+            None => "unknown",
+        };
+        rows(workload, &text::mmss(held), pinned)
+    });
+    let mut table = vec![HEAD.map(str::to_owned)];
+    table.extend(rows);
+    format!(
+        "{}\nPinned? is the rule that AWS publishes for the statements that were sent; `held`: an \
+         open transaction\nholds a server connection without pinning. It was not observed.\n",
+        markdown(&table)
+    )
+}
+
+/// One line per arm, or one that says why there is none.
+fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String; 6]> {
+    let row = |disconnect: String, when: String, error: String| {
+        let name = workload.workload.clone();
+        [
+            name,
+            duration.to_owned(),
+            disconnect,
+            when,
+            error,
+            pinned.to_owned(),
+        ]
+    };
+    let arms = workload.report.iter().flat_map(|report| &report.arms);
+    let mut rows: Vec<_> = arms
+        .map(|arm| row(disconnects(arm), when(arm), error(arm)))
+        .collect();
+    if rows.is_empty() {
+        let why = workload.reason.map_or("", |reason| reason.as_str());
+        rows.push(row("unknown".to_owned(), "–".to_owned(), why.to_owned()));
+    }
+    rows
+}
+
+fn disconnects(arm: &ArmReport) -> String {
+    let counts = &arm.counts;
+    match (counts.disconnected, counts.conclusive()) {
+        (_, 0) => "unknown".to_owned(),
+        (0, n) => format!("no (0 of {n})"),
+        (cut, n) => format!("yes ({cut} of {n})"),
+    }
+}
+
+fn when(arm: &ArmReport) -> String {
+    match arm.cut_lifetime {
+        Some(Spread { min_ms, max_ms, .. }) if text::mmss(min_ms) == text::mmss(max_ms) => {
+            text::mmss(min_ms)
+        }
+        Some(Spread { min_ms, max_ms, .. }) => {
+            format!("{}–{}", text::mmss(min_ms), text::mmss(max_ms))
+        }
+        None => text::survivors(arm).map_or_else(
+            || "–".to_owned(),
+            |min_ms| {
+                text::lifetime(&Lifetime {
+                    min_ms,
+                    max_ms: None,
+                })
+            },
+        ),
+    }
+}
+
+fn error(arm: &ArmReport) -> String {
+    match arm.leading() {
+        Some(ending) if ending.outcome != Outcome::Survived => text::ending(ending),
+        _ => "none".to_owned(),
+    }
+}
+
+/// Columns of equal width, cells free of what Markdown would read.
+fn markdown(table: &[[String; 6]]) -> String {
+    let cell = |text: &String| text.replace('|', "\\|").replace(['\n', '\r'], " ");
+    let table: Vec<[String; 6]> = table.iter().map(|row| row.each_ref().map(cell)).collect();
+    let width = |column: usize| {
+        table
+            .iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let line = |row: &[String; 6]| {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let rule = widths.map(|width| "-".repeat(width));
+    let body: String = table.iter().skip(1).map(line).collect();
+    format!(
+        "{}{}{body}",
+        table.first().map(line).unwrap_or_default(),
+        line(&rule)
+    )
+}

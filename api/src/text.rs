@@ -1,0 +1,320 @@
+//! Every sentence that a user reads in a status, an event or a table: what was observed, what it
+//! means, what to do next, in that order. Full stops, but none right after an identifier.
+
+use crate::{
+    close_form::{CloseForm, CloseWord},
+    conditions::{Verdict, WaitingReason},
+    lifetime::Lifetime,
+    report::{ArmReport, Ending, Inconclusive, Outcome},
+    run::ConnectionProbeRunStatus,
+    settings::Invalid,
+};
+use jiff::Timestamp;
+
+/// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.
+#[must_use]
+pub fn mmss(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// A length of time in the manner of Go, in whole seconds: `57m36s`.
+#[must_use]
+pub fn duration(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (h, m) {
+        (0, 0) => format!("{s}s"),
+        (0, _) => format!("{m}m{s}s"),
+        _ => format!("{h}h{m}m{s}s"),
+    }
+}
+
+/// A moment of the day in UTC.
+#[must_use]
+pub fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}
+
+/// A lifetime for a table: exact, an interval, or a lower bound.
+#[must_use]
+pub fn lifetime(lifetime: &Lifetime) -> String {
+    match lifetime.max_ms {
+        None => format!(">= {}", mmss(lifetime.min_ms)),
+        Some(max) if lifetime.is_exact() => mmss(max),
+        Some(max) => format!("{}–{}", mmss(lifetime.min_ms), mmss(max)),
+    }
+}
+
+/// How an end looked, on one line: the first message, or the close form in a word.
+#[must_use]
+pub fn form(form: &CloseForm) -> String {
+    match form.messages.first() {
+        Some(message) => format!("{} {} {}", message.severity, message.code, message.text),
+        None => match form.word {
+            CloseWord::Message | CloseWord::Fin => "closed without a message (FIN)".to_owned(),
+            CloseWord::Rst => "reset while idle (RST)".to_owned(),
+            CloseWord::RstOnWrite => "reset on the next write (RST)".to_owned(),
+            CloseWord::TlsAlert => "closed by a TLS alert".to_owned(),
+            CloseWord::Truncated => "closed without TLS close_notify (FIN)".to_owned(),
+            CloseWord::TimedOut => "no answer (timed out)".to_owned(),
+        },
+    }
+}
+
+/// How some connections ended, on one line: without lifetimes.
+#[must_use]
+pub fn ending(ending: &Ending) -> String {
+    let seen = ending
+        .form
+        .as_ref()
+        .map(form)
+        .or_else(|| ending.detail.clone());
+    match (ending.outcome, ending.reason) {
+        (Outcome::Survived, _) => "survived".to_owned(),
+        (Outcome::Inconclusive, Some(reason)) => seen.map_or_else(
+            || reason.as_str().to_owned(),
+            |s| format!("{}: {s}", reason.as_str()),
+        ),
+        (_, _) => seen.unwrap_or_else(|| "various".to_owned()),
+    }
+}
+
+/// `9 of 45 cut`, or why there is no such figure.
+#[must_use]
+pub fn result(status: &ConnectionProbeRunStatus, verdict: Verdict) -> String {
+    if !verdict.measured() && status.reports().map(crate::Report::cut).sum::<i32>() == 0 {
+        return verdict.as_str().to_owned();
+    }
+    let cut: i32 = status.reports().map(crate::Report::cut).sum();
+    let connections: i32 = status.reports().map(crate::Report::connections).sum();
+    format!("{cut} of {connections} cut")
+}
+
+/// A run that is going on.
+#[must_use]
+pub fn progressing(number: i64, until: Option<Timestamp>) -> String {
+    match until {
+        Some(until) => format!("Run {number} is measuring, until about {}.", clock(until)),
+        None => format!("Run {number} is measuring."),
+    }
+}
+
+/// A pod became unready: the report decides later.
+#[must_use]
+pub fn probably_cut(workloads: &[String], after_ms: i64) -> String {
+    let connection = if workloads.len() == 1 {
+        "A connection"
+    } else {
+        "Connections"
+    };
+    let verb = if workloads.len() == 1 { "was" } else { "were" };
+    format!(
+        "{connection} of {} {verb} probably cut, the first at about {}; the report will tell.",
+        workloads.join(", "),
+        mmss(after_ms),
+    )
+}
+
+/// What an ended run found.
+#[must_use]
+pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict) -> String {
+    let mut sentences = vec![match verdict {
+        Verdict::Measured | Verdict::PartlyConclusive => measured(number, status),
+        Verdict::ConnectFailed => format!(
+            "Run {number} could not open a single connection{}.",
+            first_detail(status)
+                .map(|d| format!(": {d}"))
+                .unwrap_or_default(),
+        ),
+        Verdict::Inconclusive => format!("Run {number} measured nothing."),
+        Verdict::Superseded => format!("Run {number} was ended by a newer run."),
+    }];
+    let missing: Vec<String> = status
+        .workloads
+        .iter()
+        .filter(|workload| {
+            !workload
+                .report
+                .as_ref()
+                .is_some_and(crate::Report::is_conclusive)
+        })
+        .filter_map(|w| Some(format!("{} ({})", w.workload, w.reason?.as_str())))
+        .collect();
+    if !missing.is_empty() && verdict != Verdict::Superseded {
+        sentences.push(format!("Nothing is known of {}.", missing.join(", ")));
+    }
+    sentences.join(" ")
+}
+
+fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
+    let first = status
+        .reports()
+        .flat_map(|report| report.arms.iter().map(move |arm| (report, arm)))
+        .filter_map(|(report, arm)| Some((arm.cut_lifetime?.min_ms, report, arm)))
+        .min_by_key(|(ms, ..)| *ms);
+    let counted = result(status, Verdict::Measured);
+    match first {
+        Some((ms, report, arm)) => format!(
+            "Run {number}: {counted}, the first after {} ({}: {}).",
+            mmss(ms),
+            report.workload,
+            arm.leading().map(ending).unwrap_or_default(),
+        ),
+        None => {
+            let bound = status
+                .reports()
+                .flat_map(|r| &r.arms)
+                .filter_map(survivors)
+                .min();
+            format!(
+                "Run {number}: {counted}{}.",
+                bound
+                    .map(|ms| format!(", all lived at least {}", mmss(ms)))
+                    .unwrap_or_default(),
+            )
+        }
+    }
+}
+
+/// The shortest life of a survivor, in milliseconds.
+#[must_use]
+pub fn survivors(arm: &ArmReport) -> Option<i64> {
+    let survived = arm
+        .endings
+        .iter()
+        .filter(|ending| ending.outcome == Outcome::Survived);
+    survived
+        .filter_map(|ending| ending.lifetime)
+        .map(|lifetime| lifetime.min_ms)
+        .min()
+}
+
+fn first_detail(status: &ConnectionProbeRunStatus) -> Option<String> {
+    let failed = |e: &&Ending| e.outcome == Outcome::ConnectFailed;
+    status
+        .reports()
+        .flat_map(|r| &r.arms)
+        .flat_map(|arm| &arm.endings)
+        .find(failed)
+        .map(ending)
+}
+
+/// What a run waits for, and what to do about it. `seen` is what Kubernetes or the probe said.
+#[must_use]
+pub fn waiting(reason: WaitingReason, workload: &str, seen: &str) -> String {
+    let seen = seen.trim().trim_end_matches('.');
+    match reason {
+        // The probe's own message says what to do.
+        WaitingReason::Problem(_) => format!("{seen}."),
+        WaitingReason::ImageUnavailable => format!(
+            "The pod of {workload} can't start its image: {seen}. Make the image available to the \
+             node, or name an imagePullSecret in spec.podTemplate.",
+        ),
+        WaitingReason::Unschedulable => format!(
+            "No node takes the pod of {workload}: {seen}. Change nodeSelector, tolerations, \
+             affinity or resources in spec.podTemplate, or make room.",
+        ),
+        WaitingReason::PodRefused => format!(
+            "The pod of {workload} can't be made: {seen}. Change the namespace's quota or policy, \
+             or spec.podTemplate.",
+        ),
+        WaitingReason::NameConflict => format!(
+            "{seen} exists and is not ours, so it was left alone. Delete it, or rename the probe.",
+        ),
+    }
+}
+
+/// When the next attempt is made.
+#[must_use]
+pub fn next_attempt(at: Timestamp) -> String {
+    format!("The next attempt is at {}.", clock(at))
+}
+
+/// What happened to a workload without a complete report.
+#[must_use]
+pub fn lost(reason: Inconclusive, seen: &str) -> String {
+    let what = match reason {
+        Inconclusive::Evicted => "The pod was evicted before its time",
+        Inconclusive::Preempted => "The pod made way for one of higher priority",
+        Inconclusive::NodeLost => "The node of the pod stopped answering",
+        Inconclusive::OOMKilled => "The probe ran out of memory: raise spec.podTemplate.resources",
+        Inconclusive::DeadlineExceeded => "The pod took longer than it may",
+        Inconclusive::JobDeleted => "The Job was deleted",
+        Inconclusive::Superseded => "A newer run took over",
+        Inconclusive::Cancelled => "The run was cancelled",
+        Inconclusive::Interrupted => "The probe was told to stop",
+        Inconclusive::Misconfigured => "The probe was configured wrongly",
+        Inconclusive::NoReport
+        | Inconclusive::ImageUnavailable
+        | Inconclusive::Unschedulable
+        | Inconclusive::QuotaExceeded
+        | Inconclusive::NamespaceTerminating
+        | Inconclusive::ProbeStalled
+        | Inconclusive::LocalLimit
+        | Inconclusive::PoolExhausted => "The pod ended and left no complete report",
+    };
+    if seen.is_empty() {
+        format!("{what}.")
+    } else {
+        format!("{what} ({seen}).")
+    }
+}
+
+/// The probe is suspended.
+#[must_use]
+pub fn suspended() -> String {
+    "Suspended: nothing starts. Set spec.suspend to false to go on.".to_owned()
+}
+
+/// A spec that the schema let through.
+#[must_use]
+pub fn refusal(invalid: &Invalid) -> String {
+    match invalid {
+        Invalid::Workload(name) => format!(
+            "Workload {name} must have exactly one of idle, heartbeat, idleInTransaction, \
+             sessionVariable, listen.",
+        ),
+        Invalid::Duration => "duration must lie between 1s and 24h.".to_owned(),
+        Invalid::Connections => "connections must lie between 1 and 10000.".to_owned(),
+        Invalid::Port => "target.port must lie between 1 and 65535.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_in_the_tickets() {
+        assert_eq!(mmss(2_449_999), "40:49");
+        assert_eq!(mmss(5_400_000), "90:00");
+        assert_eq!(duration(3_456_000), "57m36s");
+        assert_eq!(
+            lifetime(&Lifetime {
+                min_ms: 3_000_000,
+                max_ms: None
+            }),
+            ">= 50:00"
+        );
+        assert_eq!(
+            lifetime(&Lifetime {
+                min_ms: 60_000,
+                max_ms: Some(120_000)
+            }),
+            "1:00–2:00"
+        );
+    }
+
+    #[test]
+    fn what_is_waited_for_ends_in_what_to_do() {
+        let all = [
+            WaitingReason::ImageUnavailable,
+            WaitingReason::Unschedulable,
+            WaitingReason::PodRefused,
+            WaitingReason::NameConflict,
+        ]
+        .map(|reason| waiting(reason, "idle", "what the cluster said."));
+        insta::assert_snapshot!(all.join("\n"));
+    }
+}

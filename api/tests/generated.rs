@@ -1,0 +1,87 @@
+//! The generated files are in step with the code. `make generate` writes them anew.
+
+use api::{ConnectionProbe, ConnectionProbeRun};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use std::{fs, path::PathBuf};
+
+const HEAD: &str =
+    "# Generated from api/src by `make generate`: change the types, not this file.\n";
+
+fn check(crd: &CustomResourceDefinition, file: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../crds")
+        .join(file);
+    let yaml = format!("{HEAD}{}", serde_saphyr::to_string(crd).unwrap());
+    if std::env::var_os("GENERATE").is_some() {
+        fs::write(&path, &yaml).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == yaml,
+        "crds/{file} is stale: run `make generate` and commit it"
+    );
+}
+
+#[test]
+fn crds_are_in_step() {
+    check(&ConnectionProbe::crd(), "connectionprobes.yaml");
+    check(&ConnectionProbeRun::crd(), "connectionproberuns.yaml");
+}
+
+#[test]
+fn crds_have_what_the_api_server_and_kubectl_explain_need() {
+    let spec = serde_json::to_value(&ConnectionProbe::crd().spec.versions[0].schema).unwrap()
+        ["openAPIV3Schema"]["properties"]["spec"]
+        .to_string();
+    assert!(
+        !spec.contains("\"default\""),
+        "defaults of measured fields belong to the run"
+    );
+    for crd in [ConnectionProbe::crd(), ConnectionProbeRun::crd()] {
+        let text = serde_json::to_string(&crd).unwrap();
+        // 1.34 and later warn of formats that they do not know.
+        assert!(
+            !text.contains("uint"),
+            "{}: unsigned formats",
+            crd.spec.names.kind
+        );
+        let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
+        let mut undocumented = Vec::new();
+        assert!(
+            text.len() < 200_000,
+            "{}: too large for kubectl apply",
+            crd.spec.names.kind
+        );
+        undocumented_fields(&schema["openAPIV3Schema"], "", &mut undocumented);
+        assert!(
+            undocumented.is_empty(),
+            "fields without a description: {undocumented:?}"
+        );
+    }
+}
+
+/// Collects fields without a description; Kubernetes' own types are left to Kubernetes.
+fn undocumented_fields(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    const FOREIGN: [&str; 8] = [
+        ".asWritten",
+        ".settled",
+        ".affinity",
+        ".tolerations",
+        ".topologySpreadConstraints",
+        ".resources",
+        ".imagePullSecrets",
+        ".conditions",
+    ];
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if FOREIGN.iter().any(|foreign| path.contains(foreign)) || path == ".metadata" {
+            continue;
+        }
+        if field["description"].as_str().is_none_or(str::is_empty) && path != ".spec" {
+            found.push(path.clone());
+        }
+        undocumented_fields(field, &path, found);
+        undocumented_fields(&field["items"], &format!("{path}[]"), found);
+    }
+}
