@@ -34,20 +34,20 @@ pub struct Measurement {
     #[schemars(range(min = 1, max = 10000))]
     pub connections: Option<i32>,
 
-    /// Which client's messages are sent: Raw when absent.
+    /// See [`Client`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
 
-    /// Parallel (all workloads at once, the default) or Sequential (one after the other).
+    /// See [`Order`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
 
-    /// Additions to the probe pods.
+    /// See [`PodTemplate`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
 
-/// A client whose way of talking is reproduced, message by message.
+/// Which client's way of talking is reproduced, message by message: Raw when absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Client {
     /// The least that PostgreSQL's protocol needs: user and database at start-up, simple queries,
@@ -56,7 +56,8 @@ pub enum Client {
     Raw,
 }
 
-/// In which order the workloads run.
+/// In which order the workloads run: Parallel (all at once) when absent, or Sequential (one after the
+/// other).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Order {
     /// All at once.

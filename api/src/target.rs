@@ -15,8 +15,7 @@ pub struct Target {
     #[schemars(schema_with = "crate::schema::object_name")]
     pub secret_name: String,
 
-    /// Names of the Secret's keys, for Secrets whose key names are not known. A name given here
-    /// goes before the known ones.
+    /// See [`SecretKeys`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretKeys>,
 
@@ -41,13 +40,13 @@ pub struct Target {
     #[schemars(length(min = 1, max = 63))]
     pub user: Option<String>,
 
-    /// TLS. Absent: the Secret's sslmode; without one, VerifyFull where the Secret has a CA, else
-    /// Require.
+    /// See [`Tls`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 }
 
-/// Names of the keys of a Secret.
+/// Names of the Secret's keys, for Secrets whose key names are not known. A name given here goes
+/// before the known ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeys {
@@ -81,7 +80,8 @@ pub struct SecretKeys {
     pub ca: Option<String>,
 }
 
-/// How the connection is encrypted and the server is verified.
+/// How the connection is encrypted and the server is verified. Absent: the Secret's sslmode; without
+/// one, VerifyFull where the Secret has a CA, else Require.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -93,9 +93,7 @@ pub struct SecretKeys {
         .message("mode Disable uses no CA: remove the CA, or write mode: VerifyFull")
 )]
 pub struct Tls {
-    /// Disable, Prefer, Require, VerifyCA or VerifyFull, with libpq's meanings: Require with a CA
-    /// verifies like VerifyCA. Absent: the Secret's sslmode, else VerifyFull where a CA is at
-    /// hand, else Require.
+    /// See [`TlsMode`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<TlsMode>,
     /// Name of a ConfigMap with the certificate authority.
@@ -112,7 +110,9 @@ pub struct Tls {
     pub ca_key: Option<String>,
 }
 
-/// libpq's sslmodes (PostgreSQL documentation, "SSL Mode Descriptions"), without `allow`.
+/// Disable, Prefer, Require, VerifyCA or VerifyFull, with libpq's meanings (PostgreSQL documentation,
+/// "SSL Mode Descriptions"): Require with a CA verifies like VerifyCA. Absent: the Secret's sslmode,
+/// else VerifyFull where a CA is at hand, else Require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsMode {
     /// Never encrypted.

@@ -21,35 +21,33 @@ pub struct Workload {
     )]
     pub name: String,
 
-    /// Logs in and sends nothing. Finds idle timers.
+    /// See [`Idle`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Idle>,
 
-    /// Sends a statement at an interval, outside a transaction. Survives idle timers; finds limits
-    /// on a connection's age.
+    /// See [`Heartbeat`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
 
-    /// Opens a transaction (`BEGIN; SELECT 1`), then sends nothing. Finds timers on open
-    /// transactions. It is READ COMMITTED and has no transaction id: it does not hold back vacuum.
+    /// See [`IdleInTransaction`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_in_transaction: Option<IdleInTransaction>,
 
-    /// Sends `SET TIMEZONE TO 'UTC'`, then nothing. A pinning statement for RDS Proxy: with `idle`
-    /// beside it, it tells whether pinning matters.
+    /// See [`SessionVariable`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_variable: Option<SessionVariable>,
 
-    /// Sends `LISTEN` on a channel of its own, then nothing: a Pulp worker that hears nothing.
+    /// See [`Listen`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
 }
 
-/// Parameters of `idle`: none.
+/// Logs in and sends nothing. Finds idle timers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {}
 
-/// Parameters of `heartbeat`.
+/// Sends a statement at an interval, outside a transaction. Survives idle timers; finds limits
+/// on a connection's age.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
@@ -64,15 +62,17 @@ pub struct Heartbeat {
     pub statement: Option<String>,
 }
 
-/// Parameters of `idleInTransaction`: none.
+/// Opens a transaction (`BEGIN; SELECT 1`), then sends nothing. Finds timers on open
+/// transactions. It is READ COMMITTED and has no transaction id: it does not hold back vacuum.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IdleInTransaction {}
 
-/// Parameters of `sessionVariable`: none. Only TimeZone is ever set: PgBouncer restores it when it
-/// hands the server connection to someone else, while other settings would leak to strangers.
+/// Sends `SET TIMEZONE TO 'UTC'`, then nothing. A pinning statement for RDS Proxy: with `idle`
+/// beside it, it tells whether pinning matters. Only TimeZone is ever set: PgBouncer restores it when
+/// it hands the server connection to someone else, while other settings would leak to strangers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionVariable {}
 
-/// Parameters of `listen`: none.
+/// Sends `LISTEN` on a channel of its own, then nothing: a Pulp worker that hears nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listen {}
