@@ -42,7 +42,7 @@ pub struct Measurement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
 
-    /// See [`PodTemplate`].
+    /// Additions to the probe pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }

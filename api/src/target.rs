@@ -15,7 +15,8 @@ pub struct Target {
     #[schemars(schema_with = "crate::schema::object_name")]
     pub secret_name: String,
 
-    /// See [`SecretKeys`].
+    /// Names of the Secret's keys, for Secrets whose key names are not known. A name given here goes
+    /// before the known ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretKeys>,
 
@@ -40,13 +41,13 @@ pub struct Target {
     #[schemars(length(min = 1, max = 63))]
     pub user: Option<String>,
 
-    /// See [`Tls`].
+    /// How the connection is encrypted and the server is verified. Absent: the Secret's sslmode; without
+    /// one, VerifyFull where the Secret has a CA, else Require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 }
 
-/// Names of the Secret's keys, for Secrets whose key names are not known. A name given here goes
-/// before the known ones.
+/// Names of the keys of a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeys {
@@ -80,8 +81,7 @@ pub struct SecretKeys {
     pub ca: Option<String>,
 }
 
-/// How the connection is encrypted and the server is verified. Absent: the Secret's sslmode; without
-/// one, VerifyFull where the Secret has a CA, else Require.
+/// How a connection is encrypted and the server is verified.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

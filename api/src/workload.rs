@@ -6,7 +6,7 @@ use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One way of holding connections. Exactly one member names the pattern.
+/// Parameters of `listen`: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -21,23 +21,23 @@ pub struct Workload {
     )]
     pub name: String,
 
-    /// See [`Idle`].
+    /// One way of holding connections. Exactly one member names the pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Idle>,
 
-    /// See [`Heartbeat`].
+    /// Parameters of `idle`: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
 
-    /// See [`IdleInTransaction`].
+    /// Parameters of `heartbeat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_in_transaction: Option<IdleInTransaction>,
 
-    /// See [`SessionVariable`].
+    /// Parameters of `idleInTransaction`: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_variable: Option<SessionVariable>,
 
-    /// See [`Listen`].
+    /// Parameters of `sessionVariable`: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
 }
