@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 mod fit;
 mod reason;
 
-pub use fit::{LIMIT, MAX_ENDINGS};
+pub use fit::{LIMIT, MAX_ENDINGS, shorten};
 pub use reason::Inconclusive;
 
 /// The report of one workload.

@@ -132,7 +132,7 @@ impl Ending {
 }
 
 /// Cuts a text to at most `length` characters, at a character boundary.
-pub(crate) fn shorten(text: &mut String, length: usize) {
+pub fn shorten(text: &mut String, length: usize) {
     if let Some((at, _)) = text.char_indices().nth(length) {
         text.truncate(at);
     }

@@ -1,0 +1,180 @@
+//! The act and record steps: the only code that writes to the API. Every call is harmless when
+//! repeated, and every answer goes into the caches.
+
+use crate::{controller::Context, error::Error, job, observe::owned_by, plan::Action};
+use api::{ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, PostParams},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt::Debug, sync::Arc};
+
+/// What became of an action.
+pub(crate) enum Acted {
+    /// It is done, or was done before.
+    Done,
+    /// Something that is not ours has the name. It was left alone.
+    Foreign(String),
+}
+
+/// Carries out one action.
+pub(crate) async fn act(
+    context: &Context,
+    probe: &ConnectionProbe,
+    action: &Action,
+) -> Result<Acted, Error> {
+    let namespace = probe.namespace().unwrap_or_default();
+    match action {
+        Action::StartRun(run) => {
+            let made = create(context, &namespace, run.as_ref(), probe.uid()).await?;
+            Ok(made.map_or_else(Acted::Foreign, |run| {
+                context.world.runs.wrote(run);
+                Acted::Done
+            }))
+        }
+        Action::StartJob {
+            run,
+            attempt,
+            workloads,
+        } => {
+            let job = job::job(run, *attempt, workloads).map_err(Error::Settings)?;
+            let made = create(context, &namespace, &job, run.uid()).await?;
+            Ok(made.map_or_else(Acted::Foreign, |job| {
+                context.world.jobs.wrote(job);
+                Acted::Done
+            }))
+        }
+        Action::DeleteJob { name } => {
+            let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
+            // Foreground: the Job stays until its pods are gone and have said their last words.
+            match jobs.delete(name, &DeleteParams::foreground()).await {
+                Ok(deleted) => {
+                    deleted.map_left(|job| context.world.jobs.wrote(job));
+                    Ok(Acted::Done)
+                }
+                Err(error) if is(&error, 404) => Ok(Acted::Done),
+                Err(error) => Err(Error::Act {
+                    action: "delete a Job",
+                    source: error,
+                }),
+            }
+        }
+        Action::DeleteRun { name } => {
+            let runs = Api::<ConnectionProbeRun>::namespaced(context.client.clone(), &namespace);
+            match runs.delete(name, &DeleteParams::background()).await {
+                Ok(deleted) => {
+                    deleted.map_left(|run| context.world.runs.wrote(run));
+                    Ok(Acted::Done)
+                }
+                Err(error) if is(&error, 404) => Ok(Acted::Done),
+                Err(error) => Err(Error::Act {
+                    action: "delete a run",
+                    source: error,
+                }),
+            }
+        }
+    }
+}
+
+/// Creates a child, or finds that it is there: made by us before a crash, or by somebody else.
+async fn create<K>(
+    context: &Context,
+    namespace: &str,
+    child: &K,
+    owner: Option<String>,
+) -> Result<Result<K, String>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    let failed = |source| Error::Act {
+        action: "create a child",
+        source,
+    };
+    match api.create(&PostParams::default(), child).await {
+        Ok(made) => Ok(Ok(made)),
+        Err(error) if is(&error, 409) => {
+            let there = api.get(&child.name_any()).await.map_err(failed)?;
+            let ours = owned_by(&there, owner.as_deref());
+            Ok(if ours {
+                Ok(there)
+            } else {
+                Err(format!("{} {}", K::kind(&()), child.name_any()))
+            })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a run's status.
+pub(crate) async fn record_run(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    status: ConnectionProbeRunStatus,
+) -> Result<(), Error> {
+    let Some(known) = context.world.runs.get(namespace, name) else {
+        return Ok(());
+    };
+    let run = ConnectionProbeRun {
+        status: Some(status),
+        ..Arc::unwrap_or_clone(known)
+    };
+    if let Some(written) = replace_status(context, namespace, &run).await? {
+        context.world.runs.wrote(written);
+    }
+    Ok(())
+}
+
+/// Writes a probe's status.
+pub(crate) async fn record_probe(
+    context: &Context,
+    probe: &ConnectionProbe,
+    status: ConnectionProbeStatus,
+) -> Result<(), Error> {
+    let namespace = probe.namespace().unwrap_or_default();
+    let probe = ConnectionProbe {
+        status: Some(status),
+        ..probe.clone()
+    };
+    if let Some(written) = replace_status(context, &namespace, &probe).await? {
+        context.world.probes.wrote(written);
+    }
+    Ok(())
+}
+
+/// Replaces a status, guarded by the resource version that the decision was based on. `None`: the
+/// object is gone.
+async fn replace_status<K>(
+    context: &Context,
+    namespace: &str,
+    object: &K,
+) -> Result<Option<K>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    match api
+        .replace_status(&object.name_any(), &PostParams::default(), object)
+        .await
+    {
+        Ok(written) => Ok(Some(written)),
+        Err(error) if is(&error, 404) => Ok(None),
+        Err(error) => Err(Error::Record(error)),
+    }
+}
+
+fn is(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}

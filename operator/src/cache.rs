@@ -1,0 +1,195 @@
+//! What the API server said last of one kind of object, our own writes included.
+//!
+//! A watch lags behind a write by milliseconds. An operator that decides from the watch alone
+//! creates things twice in that gap; this cache takes the answers to its own writes too, and keeps
+//! whichever version is newer.
+
+use kube::{Resource, ResourceExt, runtime::watcher::Event};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Objects of one kind by namespace and name.
+pub(crate) struct Cache<K>(Mutex<State<K>>);
+
+type Objects<K> = BTreeMap<(String, String), Arc<K>>;
+
+struct State<K> {
+    objects: Objects<K>,
+    /// Objects of a list that is still coming in.
+    listed: Objects<K>,
+}
+
+impl<K> Default for Cache<K> {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            objects: BTreeMap::new(),
+            listed: BTreeMap::new(),
+        }))
+    }
+}
+
+impl<K: Resource> Cache<K> {
+    /// Takes in what the watch says.
+    pub(crate) fn observe(&self, event: Event<K>) {
+        let mut state = self.lock();
+        match event {
+            Event::Apply(object) => keep_newer(&mut state.objects, Arc::new(object)),
+            Event::Delete(object) => {
+                let known = state.objects.get(&key(&object));
+                // A new object of the same name may already be known from our own write.
+                if known.is_some_and(|known| known.uid() == object.uid()) {
+                    state.objects.remove(&key(&object));
+                }
+            }
+            Event::Init => state.listed.clear(),
+            Event::InitApply(object) => keep_newer(&mut state.listed, Arc::new(object)),
+            Event::InitDone => {
+                let listed = std::mem::take(&mut state.listed);
+                let newest = listed
+                    .values()
+                    .map(|object| version(object.as_ref()))
+                    .max()
+                    .unwrap_or(0);
+                let before = std::mem::replace(&mut state.objects, listed);
+                // Written after the list was taken: the watch will say more of it.
+                for object in before
+                    .into_values()
+                    .filter(|object| version(object.as_ref()) > newest)
+                {
+                    keep_newer(&mut state.objects, object);
+                }
+            }
+        }
+    }
+
+    /// Takes in the answer to a write of ours.
+    pub(crate) fn wrote(&self, object: K) -> Arc<K> {
+        let object = Arc::new(object);
+        keep_newer(&mut self.lock().objects, object.clone());
+        object
+    }
+
+    /// Objects of a namespace that are wanted.
+    pub(crate) fn list(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        let state = self.lock();
+        let from = (namespace.to_owned(), String::new());
+        let here = state
+            .objects
+            .range(from..)
+            .take_while(|((ns, _), _)| ns == namespace);
+        here.filter(|(_, object)| wanted(object))
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// `object`, or a newer version of it that a write of ours left here. What the watch has caught
+    /// up with is forgotten: for a kind whose objects somebody else keeps.
+    pub(crate) fn newest(&self, object: Arc<K>) -> Arc<K> {
+        let mut state = self.lock();
+        let key = key(object.as_ref());
+        match state.objects.get(&key) {
+            Some(known)
+                if known.uid() == object.uid()
+                    && version(known.as_ref()) > version(object.as_ref()) =>
+            {
+                known.clone()
+            }
+            _ => {
+                state.objects.remove(&key);
+                object
+            }
+        }
+    }
+
+    /// One object.
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.lock()
+            .objects
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .cloned()
+    }
+
+    /// A thread that panicked while it held the lock leaves nothing half done: every change above is
+    /// one call on a map.
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep_newer<K: Resource>(objects: &mut Objects<K>, object: Arc<K>) {
+    let known = objects.get(&key(object.as_ref()));
+    if known.is_none_or(|known| version(known.as_ref()) <= version(object.as_ref())) {
+        objects.insert(key(object.as_ref()), object);
+    }
+}
+
+fn key<K: Resource>(object: &K) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Resource versions are numbers that grow: Kubernetes promises it since 1.35, and etcd has always
+/// made them so.
+fn version<K: Resource>(object: &K) -> u64 {
+    object
+        .meta()
+        .resource_version
+        .as_ref()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+
+    fn object(name: &str, uid: &str, version: u64) -> ConfigMap {
+        ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                namespace: Some("ns".into()),
+                uid: Some(uid.into()),
+                resource_version: Some(version.to_string()),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        }
+    }
+
+    fn versions(cache: &Cache<ConfigMap>) -> Vec<u64> {
+        cache
+            .list("ns", |_| true)
+            .iter()
+            .map(|object| version(object.as_ref()))
+            .collect()
+    }
+
+    #[test]
+    fn an_own_write_is_seen_at_once_and_an_old_event_does_not_undo_it() {
+        let cache = Cache::default();
+        cache.wrote(object("a", "1", 7));
+        cache.observe(Event::Apply(object("a", "1", 6)));
+        assert_eq!(versions(&cache), [7]);
+    }
+
+    #[test]
+    fn the_deletion_of_a_namesake_is_not_ours() {
+        let cache = Cache::default();
+        cache.wrote(object("a", "2", 9));
+        cache.observe(Event::Delete(object("a", "1", 8)));
+        assert_eq!(versions(&cache), [9]);
+    }
+
+    #[test]
+    fn a_list_forgets_what_is_gone_and_keeps_what_came_after_it() {
+        let cache = Cache::default();
+        cache.observe(Event::Apply(object("gone", "1", 3)));
+        cache.wrote(object("new", "2", 9));
+        cache.observe(Event::Init);
+        cache.observe(Event::InitApply(object("there", "3", 5)));
+        cache.observe(Event::InitDone);
+        assert_eq!(versions(&cache), [9, 5]);
+    }
+}

@@ -1,0 +1,143 @@
+//! The controller: observe, plan, act, record, announce, wake.
+
+use crate::{
+    act::{self, Acted},
+    announce,
+    error::Error,
+    metrics::Metrics,
+    observe::World,
+    plan::{self, Plan},
+};
+use api::{ConnectionProbe, run::Versions};
+use futures::StreamExt;
+use jiff::Timestamp;
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::{Controller, controller::Action, events::Recorder, watcher},
+};
+use std::{sync::Arc, time::Duration};
+
+/// What every reconciliation needs.
+pub(crate) struct Context {
+    /// The API.
+    pub(crate) client: Client,
+    /// What is known.
+    pub(crate) world: Arc<World>,
+    /// Events.
+    pub(crate) recorder: Recorder,
+    /// What a run is stamped with.
+    pub(crate) versions: Versions,
+    /// How it goes.
+    pub(crate) metrics: Metrics,
+}
+
+/// A plan comes to rest after a few steps: claim, Job, nothing.
+const STEPS: usize = 8;
+/// After a failure.
+const RETRY: Duration = Duration::from_secs(5);
+/// While a name is taken by something that is not ours.
+const CONFLICT_RETRY: Duration = Duration::from_mins(1);
+
+/// Runs until `stop`.
+pub(crate) async fn run(
+    context: Arc<Context>,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) {
+    let changes = context.world.watch(&context.client).await;
+    let probes = Api::<ConnectionProbe>::all(context.client.clone());
+    Controller::new(probes, watcher::Config::default())
+        .reconcile_on(changes)
+        .graceful_shutdown_on(stop)
+        .run(reconcile, on_error, context)
+        .for_each(|result| {
+            // A child whose probe is gone is being collected.
+            result
+                .err()
+                .into_iter()
+                .for_each(|error| tracing::debug!(%error, "not reconciled"));
+            std::future::ready(())
+        })
+        .await;
+}
+
+async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result<Action, Error> {
+    let _timer = context.metrics.reconciling();
+    let namespace = probe.namespace().unwrap_or_default();
+    let probe = context.world.probes.newest(probe);
+    for _ in 0..STEPS {
+        let now = now();
+        let runs = context.world.runs_of(&probe);
+        let plan = plan::plan(&probe, &runs, &context.versions, now);
+        if plan.actions.is_empty() {
+            let wake = plan.wake;
+            record(&context, &probe, plan).await?;
+            return Ok(look_again(wake, now));
+        }
+        // An end is written before what follows from it: the next run must find it.
+        for (name, status) in &plan.run_statuses {
+            if status.ended_early.is_some() || status.has_ended() {
+                act::record_run(&context, &namespace, name, status.clone()).await?;
+            }
+        }
+        for action in &plan.actions {
+            tracing::info!(probe = %probe.name_any(), %namespace, action = %action, "acting");
+            if let Acted::Foreign(object) = act::act(&context, &probe, action).await? {
+                let status = plan::name_conflict(&probe, &object, now);
+                if probe.status.as_ref() != Some(&status) {
+                    act::record_probe(&context, &probe, status).await?;
+                }
+                return Ok(Action::requeue(CONFLICT_RETRY));
+            }
+        }
+    }
+    Err(Error::Restless)
+}
+
+async fn record(context: &Context, probe: &ConnectionProbe, plan: Plan) -> Result<(), Error> {
+    let namespace = probe.namespace().unwrap_or_default();
+    for (name, status) in plan.run_statuses {
+        let ended = status.has_ended();
+        act::record_run(context, &namespace, &name, status).await?;
+        if ended {
+            context.world.pods.forget(&namespace, &name);
+        }
+    }
+    if probe.status.as_ref() != Some(&plan.status) {
+        act::record_probe(context, probe, plan.status).await?;
+    }
+    announce::announce(&context.recorder, probe, plan.announcements).await;
+    Ok(())
+}
+
+/// An hour at the latest: whatever was missed is repaired then.
+fn look_again(wake: Option<Timestamp>, now: Timestamp) -> Action {
+    let hour = Duration::from_hours(1);
+    let until = wake.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+    Action::requeue(
+        until
+            .unwrap_or(hour)
+            .clamp(Duration::from_millis(100), hour),
+    )
+}
+
+fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.failed(error.reason());
+    if error.is_conflict() {
+        tracing::debug!(probe = %probe.name_any(), "decided on an old version, deciding anew");
+        return Action::requeue(Duration::from_millis(200));
+    }
+    let cause = std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    tracing::warn!(probe = %probe.name_any(), %error, cause, "reconciliation failed");
+    Action::requeue(RETRY)
+}
+
+/// The operator's only reading of the clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one clock: everything else is handed the time"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

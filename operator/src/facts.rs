@@ -1,0 +1,99 @@
+//! What was observed of a probe's runs: facts, not Kubernetes objects.
+
+use api::{ConnectionProbeRun, Report, report::Inconclusive};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// A run with the Jobs and pods that belong to it.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFacts {
+    /// The run.
+    pub(crate) run: Arc<ConnectionProbeRun>,
+    /// Its Jobs that exist.
+    pub(crate) jobs: Vec<JobFacts>,
+    /// Its pods, also those that are gone and whose last words were heard.
+    pub(crate) pods: Vec<PodFacts>,
+}
+
+/// A Job of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JobFacts {
+    /// Its name.
+    pub(crate) name: String,
+    /// Which attempt of the run it is, from 1.
+    pub(crate) attempt: i32,
+    /// Which workloads it holds, as positions in the manifest.
+    pub(crate) workloads: Vec<usize>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it was complete or failed.
+    pub(crate) finished_at: Option<Timestamp>,
+    /// Whether it is being deleted.
+    pub(crate) deleting: bool,
+}
+
+/// A pod of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PodFacts {
+    /// Which attempt it belongs to.
+    pub(crate) attempt: i32,
+    /// Which workload it holds, as a position in the manifest.
+    pub(crate) workload: usize,
+    /// How far it is.
+    pub(crate) phase: PodPhase,
+    /// Why the cluster ended it, if it did.
+    pub(crate) disruption: Option<Inconclusive>,
+    /// Whether it is being deleted: its last words are still to come.
+    pub(crate) deleting: bool,
+    /// Whether the object is gone.
+    pub(crate) gone: bool,
+}
+
+/// How far a pod is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PodPhase {
+    /// It has not started, and nothing is known to be wrong.
+    Starting,
+    /// It has not started, and this is why.
+    Stuck {
+        /// What holds it up.
+        cause: Stuck,
+        /// What Kubernetes says of it.
+        seen: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its connections are held.
+    Running {
+        /// Since when a connection has been cut, if one was.
+        cut_since: Option<Timestamp>,
+        /// When the container started.
+        since: Timestamp,
+    },
+    /// It ended.
+    Ended(PodEnd),
+}
+
+/// What holds a pod up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stuck {
+    /// No node takes it.
+    Unschedulable,
+    /// Its image can't be pulled or started.
+    Image,
+}
+
+/// How a pod ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PodEnd {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// The container's exit code; absent if it never started.
+    pub(crate) exit_code: Option<i32>,
+    /// The kubelet's word for it, such as OOMKilled or DeadlineExceeded.
+    pub(crate) reason: String,
+    /// What the kubelet or the container said, where it is not a report.
+    pub(crate) seen: String,
+    /// The probe's report, complete or not.
+    pub(crate) report: Option<Box<Report>>,
+}

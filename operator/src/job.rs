@@ -1,0 +1,343 @@
+//! The Job of an attempt: one index per workload, nothing that a restricted namespace refuses.
+
+use crate::pods::{CONTAINER, WORKLOADS_ANNOTATION};
+use api::{
+    ConnectionProbeRun, Settings,
+    lanes::Schedule,
+    measurement::Order,
+    names::{
+        self, ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL, RUN_LABEL,
+    },
+    pod_template::PodTemplate,
+    settings::{CaKind, Invalid},
+};
+use k8s_openapi::{
+    api::{
+        batch::v1::{
+            Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern,
+            PodFailurePolicyRule,
+        },
+        core::v1::{
+            Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, HTTPGetAction,
+            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+            SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+        },
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString,
+    },
+};
+use kube::{Resource, ResourceExt};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Where the kubelet puts Secrets, a folder each.
+const SECRETS: &str = "/etc/connection-probe/secrets";
+/// Where the kubelet puts ConfigMaps, a folder each.
+const CONFIG_MAPS: &str = "/etc/connection-probe/config-maps";
+/// Port of readiness and metrics.
+const PORT: i32 = 8080;
+/// What a pod may take beyond its last connection: the wait for a Secret (2 min), the last proof
+/// (150 s), the image, and room.
+const SLACK: Duration = Duration::from_mins(15);
+/// A Job that nothing else ended: an image that never came, a node that never had room.
+const BACKSTOP: Duration = Duration::from_hours(24);
+
+/// Builds the Job of an attempt.
+///
+/// # Errors
+/// A measurement that can't be carried out; the plan starts none.
+pub(crate) fn job(
+    run: &ConnectionProbeRun,
+    attempt: i32,
+    workloads: &[usize],
+) -> Result<Job, Invalid> {
+    let measurement = &run.spec.measurement.settled;
+    let settings = Settings::new(&run.name_any(), measurement, workloads.to_vec())?;
+    let template = measurement.pod_template.clone().unwrap_or_default();
+    let count = i32::try_from(workloads.len()).unwrap_or(i32::MAX);
+    let parallelism = match measurement.order.unwrap_or_default() {
+        Order::Parallel => count,
+        Order::Sequential => 1,
+    };
+    let pod_deadline = Schedule::last_end(settings.connections, settings.duration()) + SLACK;
+    let job_deadline = pod_deadline * u32::try_from(workloads.len()).unwrap_or(1) + BACKSTOP;
+    let name = names::job_name(&run.name_any(), attempt);
+    let labels = labels(run, attempt);
+    let annotations = annotations(run, workloads);
+    Ok(Job {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: run.namespace(),
+            labels: Some(labels.clone()),
+            annotations: Some(annotations.clone()),
+            owner_references: run.controller_owner_ref(&()).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            completion_mode: Some("Indexed".to_owned()),
+            completions: Some(count),
+            parallelism: Some(parallelism),
+            // A pod that failed is never made anew by Kubernetes: whether and when to measure
+            // again is the plan's decision, or an interrupted hour would begin unseen.
+            backoff_limit_per_index: Some(0),
+            max_failed_indexes: Some(count),
+            pod_failure_policy: Some(PodFailurePolicy {
+                rules: vec![PodFailurePolicyRule {
+                    action: "FailIndex".to_owned(),
+                    on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                        type_: "DisruptionTarget".to_owned(),
+                        status: "True".to_owned(),
+                    }]),
+                    on_exit_codes: None,
+                }],
+            }),
+            active_deadline_seconds: Some(seconds(job_deadline)),
+            template: PodTemplateSpec {
+                metadata: Some(pod_metadata(&template, labels, annotations)),
+                spec: Some(pod(run, &settings, template, pod_deadline)),
+            },
+            ..JobSpec::default()
+        }),
+        status: None,
+    })
+}
+
+fn labels(run: &ConnectionProbeRun, attempt: i32) -> BTreeMap<String, String> {
+    let probe = run
+        .annotations()
+        .get(PROBE_ANNOTATION)
+        .map(String::as_str)
+        .unwrap_or_default();
+    BTreeMap::from([
+        (
+            "app.kubernetes.io/name".to_owned(),
+            "connection-probe".to_owned(),
+        ),
+        (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
+        (PROBE_LABEL.to_owned(), names::probe_label(probe)),
+        (RUN_LABEL.to_owned(), run.name_any()),
+        (ATTEMPT_LABEL.to_owned(), attempt.to_string()),
+    ])
+}
+
+fn annotations(run: &ConnectionProbeRun, workloads: &[usize]) -> BTreeMap<String, String> {
+    let probe = run
+        .annotations()
+        .get(PROBE_ANNOTATION)
+        .cloned()
+        .unwrap_or_default();
+    let positions: Vec<String> = workloads.iter().map(ToString::to_string).collect();
+    BTreeMap::from([
+        (PROBE_ANNOTATION.to_owned(), probe),
+        (WORKLOADS_ANNOTATION.to_owned(), positions.join(",")),
+    ])
+}
+
+/// The user's labels and annotations with ours. An evicted pod is a lost hour, so autoscalers are
+/// asked to leave it alone; the user's annotations go before that request.
+fn pod_metadata(
+    template: &PodTemplate,
+    ours: BTreeMap<String, String>,
+    our_annotations: BTreeMap<String, String>,
+) -> ObjectMeta {
+    let mut labels = template.labels.clone();
+    labels.extend(ours);
+    let mut annotations = BTreeMap::from([
+        (
+            "cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(),
+            "false".to_owned(),
+        ),
+        ("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned()),
+    ]);
+    annotations.extend(template.annotations.clone());
+    annotations.extend(our_annotations);
+    ObjectMeta {
+        labels: Some(labels),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    }
+}
+
+fn pod(
+    run: &ConnectionProbeRun,
+    settings: &Settings,
+    template: PodTemplate,
+    deadline: Duration,
+) -> PodSpec {
+    let PodTemplate {
+        labels: _,
+        annotations: _,
+        node_selector,
+        tolerations,
+        affinity,
+        topology_spread_constraints,
+        resources,
+        service_account_name,
+        image_pull_secrets,
+        priority_class_name,
+    } = template;
+    let mounts = mounts(settings);
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        active_deadline_seconds: Some(seconds(deadline)),
+        termination_grace_period_seconds: Some(10),
+        automount_service_account_token: Some(false),
+        // Every Service of the namespace as a variable, "PG*" ones among them, is no help.
+        enable_service_links: Some(false),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        node_selector: Some(node_selector),
+        tolerations: Some(tolerations),
+        affinity,
+        topology_spread_constraints: Some(topology_spread_constraints),
+        service_account_name,
+        image_pull_secrets: Some(image_pull_secrets),
+        priority_class_name,
+        containers: vec![container(run, settings, resources, &mounts)],
+        volumes: Some(mounts.into_iter().map(|(volume, _)| volume).collect()),
+        ..PodSpec::default()
+    }
+}
+
+fn container(
+    run: &ConnectionProbeRun,
+    settings: &Settings,
+    resources: Option<ResourceRequirements>,
+    mounts: &[(Volume, VolumeMount)],
+) -> Container {
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(run.spec.versions.image.clone()),
+        command: Some(vec!["/connection-probe".to_owned()]),
+        args: Some(
+            [
+                "run",
+                "--secrets",
+                SECRETS,
+                "--config-maps",
+                CONFIG_MAPS,
+                "--listen",
+                "[::]:8080",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
+        env: Some(vec![EnvVar {
+            name: "CONNECTION_PROBE_SETTINGS".to_owned(),
+            value: serde_json::to_string(settings).ok(),
+            value_from: None,
+        }]),
+        ports: Some(vec![ContainerPort {
+            name: Some("metrics".to_owned()),
+            container_port: PORT,
+            ..ContainerPort::default()
+        }]),
+        readiness_probe: Some(Probe {
+            http_get: Some(HTTPGetAction {
+                path: Some("/ready".to_owned()),
+                port: IntOrString::Int(PORT),
+                ..HTTPGetAction::default()
+            }),
+            period_seconds: Some(1),
+            failure_threshold: Some(1),
+            timeout_seconds: Some(5),
+            ..Probe::default()
+        }),
+        resources: Some(resources.unwrap_or_else(default_resources)),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                add: None,
+            }),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(mounts.iter().map(|(_, mount)| mount.clone()).collect()),
+        ..Container::default()
+    }
+}
+
+fn default_resources() -> ResourceRequirements {
+    let quantities = |pairs: &[(&str, &str)]| {
+        Some(
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned())))
+                .collect(),
+        )
+    };
+    ResourceRequirements {
+        requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
+        limits: quantities(&[("memory", "256Mi")]),
+        claims: None,
+    }
+}
+
+/// The Secret and the CA, as optional volumes: the API server never shows why a mount fails, and the
+/// probe can name the keys that it saw and wanted.
+fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
+    let secret = |name: &str| {
+        let source = SecretVolumeSource {
+            secret_name: Some(name.to_owned()),
+            optional: Some(true),
+            ..SecretVolumeSource::default()
+        };
+        Volume {
+            secret: Some(source),
+            ..Volume::default()
+        }
+    };
+    let mut sources = vec![(
+        secret(&settings.target.secret_name),
+        SECRETS,
+        &settings.target.secret_name,
+    )];
+    match &settings.target.ca {
+        Some(ca) if ca.kind == CaKind::ConfigMap => {
+            let source = ConfigMapVolumeSource {
+                name: ca.name.clone(),
+                optional: Some(true),
+                ..ConfigMapVolumeSource::default()
+            };
+            let volume = Volume {
+                config_map: Some(source),
+                ..Volume::default()
+            };
+            sources.push((volume, CONFIG_MAPS, &ca.name));
+        }
+        Some(ca) if ca.name != settings.target.secret_name => {
+            sources.push((secret(&ca.name), SECRETS, &ca.name));
+        }
+        Some(_) | None => {}
+    }
+    let numbered = sources.into_iter().enumerate();
+    numbered
+        .map(|(number, (volume, folder, name))| {
+            let volume_name = format!("credentials-{number}");
+            let mount = VolumeMount {
+                name: volume_name.clone(),
+                mount_path: format!("{folder}/{name}"),
+                read_only: Some(true),
+                ..VolumeMount::default()
+            };
+            (
+                Volume {
+                    name: volume_name,
+                    ..volume
+                },
+                mount,
+            )
+        })
+        .collect()
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,164 @@
+//! The observe step: what is known of a probe, from caches that watches feed. Reads no API.
+
+use crate::{
+    cache::Cache,
+    facts::{JobFacts, RunFacts},
+    pods::{Pods, WORKLOADS_ANNOTATION, parse_workloads},
+};
+use api::{
+    ConnectionProbe, ConnectionProbeRun,
+    names::{ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RUN_LABEL},
+};
+use futures::{
+    StreamExt,
+    channel::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
+        oneshot,
+    },
+};
+use jiff::Timestamp;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        reflector::ObjectRef,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use std::{fmt::Debug, sync::Arc};
+
+/// Everything that the operator knows of its children, and its own writes to probes.
+#[derive(Default)]
+pub(crate) struct World {
+    /// Probes as our own writes left them: newer than the watch for a moment.
+    pub(crate) probes: Cache<ConnectionProbe>,
+    /// Runs.
+    pub(crate) runs: Cache<ConnectionProbeRun>,
+    /// Jobs of runs.
+    pub(crate) jobs: Cache<Job>,
+    /// Pods of Jobs.
+    pub(crate) pods: Pods,
+}
+
+impl World {
+    /// The runs of a probe in the order of their numbers, each with its Jobs and pods.
+    pub(crate) fn runs_of(&self, probe: &ConnectionProbe) -> Vec<RunFacts> {
+        let namespace = probe.namespace().unwrap_or_default();
+        let owned = |run: &ConnectionProbeRun| owned_by(run, probe.uid().as_deref());
+        let mut runs = self.runs.list(&namespace, owned);
+        runs.sort_by_key(|run| run.spec.number);
+        runs.into_iter()
+            .map(|run| {
+                let owned = |job: &Job| owned_by(job, run.uid().as_deref());
+                let jobs = self.jobs.list(&namespace, owned);
+                let pods = self.pods.of(&namespace, &run.name_any());
+                RunFacts {
+                    jobs: jobs.iter().filter_map(|job| job_facts(job)).collect(),
+                    pods,
+                    run,
+                }
+            })
+            .collect()
+    }
+
+    /// Watches runs, Jobs and pods for as long as the process lives. Returns when all of them have
+    /// been listed once: who decides before that would take every run for lost. The stream yields
+    /// the probe that each change is about, after the change was taken in.
+    pub(crate) async fn watch(
+        self: &Arc<Self>,
+        client: &Client,
+    ) -> UnboundedReceiver<ObjectRef<ConnectionProbe>> {
+        let (sender, receiver) = unbounded();
+        let (runs, jobs, pods) = (self.clone(), self.clone(), self.clone());
+        let listed = [
+            watch::<ConnectionProbeRun>(client, &sender, move |event| runs.observe_run(event)),
+            watch::<Job>(client, &sender, move |event| jobs.jobs.observe(event)),
+            watch::<Pod>(client, &sender, move |event| pods.pods.observe(&event)),
+        ];
+        for listed in listed {
+            // An error means that the watch has ended, and with it the process.
+            let _ = listed.await;
+        }
+        receiver
+    }
+
+    fn observe_run(&self, event: Event<ConnectionProbeRun>) {
+        if let Event::Delete(run) = &event {
+            self.pods
+                .forget(&run.namespace().unwrap_or_default(), &run.name_any());
+        }
+        self.runs.observe(event);
+    }
+}
+
+/// Whether an object's controller has this uid.
+pub(crate) fn owned_by<K: Resource>(object: &K, uid: Option<&str>) -> bool {
+    let mut owners = object.owner_references().iter();
+    uid.is_some() && owners.any(|o| o.controller == Some(true) && Some(o.uid.as_str()) == uid)
+}
+
+/// Watches our children of one kind: the label keeps strangers out of our memory. What is returned
+/// resolves when they have been listed once.
+fn watch<K>(
+    client: &Client,
+    changes: &UnboundedSender<ObjectRef<ConnectionProbe>>,
+    observe: impl Fn(Event<K>) + Send + 'static,
+) -> oneshot::Receiver<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+    let events = watcher(Api::<K>::all(client.clone()), ours).default_backoff();
+    let (done, listed) = oneshot::channel();
+    let (mut done, changes) = (Some(done), changes.clone());
+    tokio::spawn(events.for_each(move |event| {
+        let (about, is_listed) = match &event {
+            Ok(Event::Apply(object) | Event::Delete(object) | Event::InitApply(object)) => {
+                (probe_of(object), false)
+            }
+            Ok(Event::Init) => (None, false),
+            Ok(Event::InitDone) => (None, true),
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "watch interrupted, resuming");
+                (None, false)
+            }
+        };
+        event.into_iter().for_each(&observe);
+        // Nobody listens any more: the process is about to end.
+        let _ = about.map(|probe| changes.unbounded_send(probe));
+        let _ = done.take_if(|_| is_listed).map(|done| done.send(()));
+        std::future::ready(())
+    }));
+    listed
+}
+
+/// The probe that a child belongs to.
+fn probe_of<K: Resource>(child: &K) -> Option<ObjectRef<ConnectionProbe>> {
+    let name = child.annotations().get(PROBE_ANNOTATION)?;
+    Some(ObjectRef::new(name).within(&child.namespace()?))
+}
+
+fn job_facts(job: &Job) -> Option<JobFacts> {
+    let attempt = job.labels().get(ATTEMPT_LABEL)?.parse().ok()?;
+    job.labels().get(RUN_LABEL)?;
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let end = conditions.into_iter().flatten().find(|condition| {
+        condition.status == "True" && matches!(condition.type_.as_str(), "Complete" | "Failed")
+    });
+    let time = |time: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
+        time.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+    };
+    Some(JobFacts {
+        name: job.name_any(),
+        attempt,
+        workloads: parse_workloads(job.annotations().get(WORKLOADS_ANNOTATION)?),
+        created_at: time(&job.metadata.creation_timestamp),
+        finished_at: end.map(|condition| time(&condition.last_transition_time)),
+        deleting: job.metadata.deletion_timestamp.is_some(),
+    })
+}

@@ -1,0 +1,192 @@
+//! Decides. What comes in: a probe, its runs as they were observed, and the time. What goes out: what
+//! to do, what to write, when to look again. Never a client, a clock, or a failure: same facts, same
+//! plan.
+
+use crate::facts::RunFacts;
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus, Settings,
+    conditions::{State, Waiting, WaitingReason},
+    probe::DEFAULT_HISTORY_LIMIT,
+    run::Versions,
+    text,
+};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+mod announce;
+mod run;
+mod start;
+mod status;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod workload;
+
+pub(crate) use announce::Announcement;
+
+/// What to do about a probe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// To be carried out in this order, before anything is written. Each is harmless when repeated.
+    pub(crate) actions: Vec<Action>,
+    /// New statuses of runs, whole: only those that changed.
+    pub(crate) run_statuses: Vec<(String, ConnectionProbeRunStatus)>,
+    /// The probe's status, whole.
+    pub(crate) status: ConnectionProbeStatus,
+    /// What to tell as events, once the statuses are written.
+    pub(crate) announcements: Vec<Announcement>,
+    /// When to look again if nothing happens.
+    pub(crate) wake: Option<Timestamp>,
+}
+
+/// Something to do in the cluster.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Claim a run: whoever creates the object has started it.
+    StartRun(Box<ConnectionProbeRun>),
+    /// Create the Job of an attempt, for these workloads.
+    StartJob {
+        run: Arc<ConnectionProbeRun>,
+        attempt: i32,
+        workloads: Vec<usize>,
+    },
+    /// Delete a Job and wait for its pods to go: their last words are the reports.
+    DeleteJob { name: String },
+    /// Delete a run that history has no room for; its Jobs go with it.
+    DeleteRun { name: String },
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::StartRun(run) => write!(f, "start run {}", run.spec.number),
+            Self::StartJob {
+                attempt, workloads, ..
+            } => {
+                write!(
+                    f,
+                    "start attempt {attempt} of {} workloads",
+                    workloads.len()
+                )
+            }
+            Self::DeleteJob { name } => write!(f, "delete Job {name}"),
+            Self::DeleteRun { name } => write!(f, "delete run {name}"),
+        }
+    }
+}
+
+/// Plans for one probe. `runs` are its runs in the order of their numbers.
+pub(crate) fn plan(
+    probe: &ConnectionProbe,
+    runs: &[RunFacts],
+    versions: &Versions,
+    now: Timestamp,
+) -> Plan {
+    let mut plan = Plan::default();
+    let invalid = Settings::new("", &probe.spec.measurement, Vec::new()).err();
+    let trigger = if invalid.is_some() {
+        None
+    } else {
+        start::trigger(probe, runs)
+    };
+
+    let going = runs.iter().find(|facts| !has_ended(facts));
+    let mut going_status = None;
+    if let Some(facts) = going {
+        let step = run::advance(facts, trigger.is_some(), now);
+        plan.actions.extend(step.actions);
+        plan.wake = step.wake;
+        plan.announcements
+            .extend(announce::of_run(&facts.run, &step.status));
+        if run::worth_writing(facts, &step.status, now, &mut plan.wake) {
+            plan.run_statuses
+                .push((name(&facts.run), step.status.clone()));
+        }
+        going_status = Some((facts, step.status, step.state));
+    }
+    let still_going = going_status
+        .as_ref()
+        .filter(|(_, status, _)| !status.has_ended());
+
+    if still_going.is_none()
+        && let Some(trigger) = trigger
+    {
+        let run = start::next_run(probe, runs, trigger, versions);
+        plan.actions.push(Action::StartRun(Box::new(run)));
+    }
+    plan.actions.extend(prune(probe, runs));
+
+    let state = match (&invalid, still_going) {
+        (Some(_), _) => State::Invalid,
+        (None, Some((_, _, state))) => state.clone(),
+        (None, None) => status::state_at_rest(probe, runs, going_status.as_ref().map(|s| &s.1)),
+    };
+    let message = match &invalid {
+        Some(invalid) => Some(text::refusal(invalid)),
+        None => going_status
+            .as_ref()
+            .and_then(|(_, status, _)| status.summary.clone()),
+    };
+    let current = going_status
+        .as_ref()
+        .map(|(facts, status, _)| (facts.run.as_ref(), status));
+    plan.status = status::of_probe(probe, runs, current, &state, message, now);
+    plan
+}
+
+/// The plan when a child's name is taken by something that is not ours: leave it alone, say so.
+pub(crate) fn name_conflict(
+    probe: &ConnectionProbe,
+    object: &str,
+    now: Timestamp,
+) -> ConnectionProbeStatus {
+    let mut status = probe.status.clone().unwrap_or_default();
+    let message = text::waiting(WaitingReason::NameConflict, "", object);
+    let waiting = Waiting {
+        reason: WaitingReason::NameConflict,
+        needs_a_person: true,
+    };
+    let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+    status.conditions = State::Waiting(waiting).conditions(
+        &message,
+        probe.metadata.generation,
+        &status.conditions,
+        &time,
+    );
+    status.summary = Some(message);
+    status
+}
+
+/// The oldest ended runs beyond the history limit.
+fn prune(probe: &ConnectionProbe, runs: &[RunFacts]) -> Vec<Action> {
+    let limit = probe.spec.history_limit.unwrap_or(DEFAULT_HISTORY_LIMIT);
+    let keep = usize::try_from(limit).unwrap_or(1).max(1);
+    let surplus = runs.len().saturating_sub(keep);
+    let old = runs.iter().take(surplus).filter(|facts| has_ended(facts));
+    old.filter(|facts| facts.run.metadata.deletion_timestamp.is_none())
+        .map(|facts| Action::DeleteRun {
+            name: name(&facts.run),
+        })
+        .collect()
+}
+
+fn has_ended(facts: &RunFacts) -> bool {
+    facts
+        .run
+        .status
+        .as_ref()
+        .is_some_and(ConnectionProbeRunStatus::has_ended)
+}
+
+fn name(run: &ConnectionProbeRun) -> String {
+    run.metadata.name.clone().unwrap_or_default()
+}
+
+/// The runID that the newest run was started under: what was handled, even if the status that says
+/// so was never written.
+fn handled_run_id(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<String> {
+    let newest = runs
+        .last()
+        .and_then(|facts| facts.run.spec.trigger.token.clone());
+    newest.or_else(|| probe.status.as_ref()?.last_handled_run_id.clone())
+}

@@ -1,0 +1,64 @@
+//! What is told as events: each change once.
+
+use api::{ConnectionProbeRun, ConnectionProbeRunStatus, conditions};
+
+/// Something to tell on a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announcement {
+    /// Whether a person should look.
+    pub(crate) warning: bool,
+    /// One word.
+    pub(crate) reason: String,
+    /// What happened.
+    pub(crate) note: String,
+    /// What the operator did or does about it.
+    pub(crate) action: &'static str,
+}
+
+/// What changed between the run as it was written and as it is about to be.
+pub(super) fn of_run(
+    run: &ConnectionProbeRun,
+    after: &ConnectionProbeRunStatus,
+) -> Vec<Announcement> {
+    let before = run.status.as_ref();
+    let note = after.summary.clone().unwrap_or_default();
+    let tell = |warning, reason: &str, action| Announcement {
+        warning,
+        reason: reason.to_owned(),
+        note: note.clone(),
+        action,
+    };
+    let reason = |status: &ConnectionProbeRunStatus| {
+        let ready = status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == conditions::READY)?;
+        Some(ready.reason.clone())
+    };
+    let (was, is) = (before.and_then(reason), reason(after).unwrap_or_default());
+    let mut told = Vec::new();
+    if before.is_none_or(|status| status.first_cut_seen_time.is_none())
+        && after.first_cut_seen_time.is_some()
+    {
+        told.push(tell(true, "ConnectionCut", "Measure"));
+    }
+    if was.as_deref() == Some(is.as_str()) {
+        return told;
+    }
+    let stalled = after
+        .conditions
+        .iter()
+        .any(|c| c.type_ == conditions::STALLED);
+    if after.has_ended() {
+        told.push(tell(
+            stalled,
+            if stalled { &is } else { "RunEnded" },
+            "Report",
+        ));
+    } else if was.is_none() {
+        told.push(tell(false, "RunStarted", "Measure"));
+    } else if is != "Progressing" {
+        told.push(tell(true, &is, "Wait"));
+    }
+    told
+}

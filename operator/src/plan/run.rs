@@ -1,0 +1,314 @@
+//! Advances one run that is going on.
+
+use super::{
+    Action, verdict,
+    workload::{Progress, lost, patience, progress},
+};
+use crate::facts::{PodPhase, RunFacts};
+use api::{
+    ConnectionProbeRunStatus, Settings,
+    conditions::{State, Waiting},
+    lanes::Schedule,
+    measurement::{Measurement, Order},
+    report::Inconclusive,
+    run::{WorkloadResult, WorkloadState},
+    text,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Where a run stands now, and what it needs.
+pub(super) struct Step {
+    pub(super) actions: Vec<Action>,
+    pub(super) status: ConnectionProbeRunStatus,
+    pub(super) state: State,
+    pub(super) wake: Option<Timestamp>,
+}
+
+/// Reports that arrive one by one are written together.
+const BATCH: SignedDuration = SignedDuration::from_secs(30);
+
+/// Advances a run. `superseded`: a newer one waits for its end.
+pub(super) fn advance(facts: &RunFacts, superseded: bool, now: Timestamp) -> Step {
+    let mut status = begin(facts, now);
+    if superseded {
+        status.ended_early.get_or_insert(Inconclusive::Superseded);
+    }
+    let judged: Vec<Progress> = status
+        .workloads
+        .iter()
+        .enumerate()
+        .map(|(position, before)| progress(facts, position, before, now))
+        .collect();
+    for (workload, progress) in status.workloads.iter_mut().zip(&judged) {
+        if let Progress::Final(result) = progress {
+            *workload = result.clone();
+        }
+    }
+    let jobs = facts.jobs.iter().map(|job| job.attempt).max();
+    status.attempt = status.attempt.max(jobs.unwrap_or(0));
+    let mut step = Step {
+        actions: Vec::new(),
+        status,
+        state: State::Progressing,
+        wake: None,
+    };
+    if let Some(reason) = step.status.ended_early {
+        step.wind_up(facts, reason);
+    } else {
+        step.go_on(facts, &judged, now);
+    }
+    if step
+        .status
+        .workloads
+        .iter()
+        .all(|workload| workload.state != WorkloadState::Running)
+        && step.actions.is_empty()
+    {
+        step.end(facts, now);
+    } else {
+        step.describe(facts, now);
+    }
+    step
+}
+
+/// The status to start from: the one that was written last, or that of a run just claimed.
+fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
+    let mut status = facts.run.status.clone().unwrap_or_default();
+    let measurement = &facts.run.spec.measurement.settled;
+    if status.workloads.is_empty() {
+        let workloads = measurement.workloads.iter().map(|workload| WorkloadResult {
+            workload: workload.name.clone(),
+            attempt: 1,
+            state: WorkloadState::Running,
+            reason: None,
+            message: None,
+            report: None,
+        });
+        status.workloads = workloads.collect();
+    }
+    status.observed_generation = facts.run.metadata.generation;
+    let made = facts
+        .run
+        .metadata
+        .creation_timestamp
+        .clone()
+        .unwrap_or(Time(now));
+    status.start_time.get_or_insert(made);
+    status
+}
+
+/// When the last connection of a measurement that starts now should have ended.
+pub(super) fn expected_end(measurement: &Measurement, start: Timestamp) -> Option<Timestamp> {
+    let settings = Settings::new("", measurement, Vec::new()).ok()?;
+    let one = Schedule::last_end(settings.connections, settings.duration());
+    let pods = match measurement.order.unwrap_or_default() {
+        Order::Parallel => 1,
+        Order::Sequential => u32::try_from(settings.workloads.len()).unwrap_or(1),
+    };
+    start
+        .checked_add(SignedDuration::try_from(one * pods).ok()?)
+        .ok()
+}
+
+/// Minutes until another attempt, after so many.
+fn backoff(attempts: i32) -> SignedDuration {
+    SignedDuration::from_mins(match attempts {
+        ..=1 => 1,
+        2 => 2,
+        3 => 5,
+        _ => 10,
+    })
+}
+
+impl Step {
+    /// Deletes the Jobs and waits for the pods' last words.
+    fn wind_up(&mut self, facts: &RunFacts, reason: Inconclusive) {
+        let going = facts.jobs.iter().filter(|job| !job.deleting);
+        self.actions.extend(going.map(|job| Action::DeleteJob {
+            name: job.name.clone(),
+        }));
+        for workload in &mut self.status.workloads {
+            // What the deletion did to it is not a finding of its own.
+            if workload.state == WorkloadState::Inconclusive {
+                *workload = lost(workload, reason, "", workload.report.clone());
+            }
+        }
+        let silent =
+            |pod: &crate::facts::PodFacts| pod.gone || matches!(pod.phase, PodPhase::Ended(_));
+        if facts.jobs.is_empty() && facts.pods.iter().all(silent) {
+            for workload in &mut self.status.workloads {
+                if workload.state == WorkloadState::Running {
+                    *workload = lost(workload, reason, "", None);
+                }
+            }
+        }
+    }
+
+    /// Starts the first Job, or another one for the workloads that could not start.
+    fn go_on(&mut self, facts: &RunFacts, judged: &[Progress], now: Timestamp) {
+        if self.status.attempt == 0 {
+            let all = (0..self.status.workloads.len()).collect();
+            self.start_job(facts, 1, all);
+            return;
+        }
+        let waits = judged.iter().filter_map(|progress| progress.wake(facts));
+        self.wake = waits.filter(|at| *at > now).min();
+        let mut blocked = Vec::new();
+        let mut waiting = None;
+        for (position, progress) in judged.iter().enumerate() {
+            let name = &self.status.workloads[position].workload;
+            match progress {
+                Progress::Blocked { reason, seen, at } => {
+                    let retry = at.checked_add(backoff(self.status.attempt)).unwrap_or(now);
+                    blocked.push((position, retry));
+                    let message = format!(
+                        "{} {}",
+                        text::waiting(*reason, name, seen),
+                        text::next_attempt(retry)
+                    );
+                    waiting.get_or_insert((*reason, true, message));
+                }
+                Progress::Waiting {
+                    reason,
+                    seen,
+                    since,
+                } => {
+                    let long = now.duration_since(*since) >= patience(*reason);
+                    waiting.get_or_insert((*reason, long, text::waiting(*reason, name, seen)));
+                }
+                Progress::Holding {
+                    cut_since: Some(at),
+                    since,
+                } => {
+                    self.saw_a_cut(position, *at, *since);
+                }
+                Progress::Holding { .. } | Progress::Starting | Progress::Final(_) => {}
+            }
+        }
+        if let Some((reason, needs_a_person, message)) = waiting {
+            self.state = State::Waiting(Waiting {
+                reason,
+                needs_a_person,
+            });
+            self.status.summary = Some(message);
+        }
+        let retry = blocked.iter().map(|(_, retry)| *retry).max();
+        if let Some(retry) =
+            retry.filter(|_| facts.jobs.iter().all(|job| job.finished_at.is_some()))
+        {
+            if retry <= now {
+                let workloads = blocked.iter().map(|(position, _)| *position).collect();
+                self.start_job(facts, self.status.attempt + 1, workloads);
+            } else {
+                self.wake = Some(self.wake.map_or(retry, |wake| wake.min(retry)));
+            }
+        }
+    }
+
+    fn start_job(&mut self, facts: &RunFacts, attempt: i32, workloads: Vec<usize>) {
+        for position in &workloads {
+            self.status.workloads[*position].attempt = attempt;
+        }
+        self.status.attempt = attempt;
+        self.actions.push(Action::StartJob {
+            run: facts.run.clone(),
+            attempt,
+            workloads,
+        });
+    }
+
+    fn saw_a_cut(&mut self, position: usize, at: Timestamp, since: Timestamp) {
+        let workload = self.status.workloads[position].workload.clone();
+        let first = self.status.first_cut_seen_time.get_or_insert(Time(at));
+        *first = Time(first.0.min(at));
+        let after = first.0.duration_since(since).as_millis();
+        if !self.status.workloads_cut.contains(&workload) {
+            self.status.workloads_cut.push(workload);
+        }
+        let after = i64::try_from(after).unwrap_or(0);
+        self.status.summary = Some(text::probably_cut(&self.status.workloads_cut, after));
+    }
+
+    fn end(&mut self, facts: &RunFacts, now: Timestamp) {
+        let verdict = verdict::of(&self.status);
+        let number = facts.run.spec.number;
+        self.state = State::Ended(verdict);
+        let start = self.status.start_time.as_ref().map_or(now, |start| start.0);
+        let took = i64::try_from(now.duration_since(start).as_millis()).unwrap_or(0);
+        self.status.end_time = Some(Time(now));
+        self.status.duration = Some(text::duration(took));
+        self.status.result = Some(text::result(&self.status, verdict));
+        self.status.summary = Some(text::summary(number, &self.status, verdict));
+        self.set_conditions(facts, now);
+    }
+
+    fn describe(&mut self, facts: &RunFacts, now: Timestamp) {
+        if self.state == State::Progressing && self.status.workloads_cut.is_empty() {
+            let start = self.status.start_time.as_ref().map_or(now, |start| start.0);
+            let until = expected_end(&facts.run.spec.measurement.settled, start);
+            self.status.summary = Some(text::progressing(facts.run.spec.number, until));
+        }
+        self.set_conditions(facts, now);
+    }
+
+    fn set_conditions(&mut self, facts: &RunFacts, now: Timestamp) {
+        let message = self.status.summary.clone().unwrap_or_default();
+        let generation = facts.run.metadata.generation;
+        self.status.conditions =
+            self.state
+                .conditions(&message, generation, &self.status.conditions, &Time(now));
+    }
+}
+
+/// Whether a status is to be written now. A report waits for others, for half a minute at most,
+/// unless its pod may be gone by then; everything else is written at once.
+pub(super) fn worth_writing(
+    facts: &RunFacts,
+    status: &ConnectionProbeRunStatus,
+    now: Timestamp,
+    wake: &mut Option<Timestamp>,
+) -> bool {
+    let Some(before) = &facts.run.status else {
+        return true;
+    };
+    if before == status {
+        return false;
+    }
+    let without_reports = ConnectionProbeRunStatus {
+        workloads: before.workloads.clone(),
+        ..status.clone()
+    };
+    let lost = |workload: &WorkloadResult| workload.state == WorkloadState::Inconclusive;
+    let known = before
+        .workloads
+        .iter()
+        .filter(|workload| lost(workload))
+        .count();
+    let newly_lost = status
+        .workloads
+        .iter()
+        .filter(|workload| lost(workload))
+        .count()
+        > known;
+    if *before != without_reports || newly_lost {
+        return true;
+    }
+    let unwritten = facts.pods.iter().filter_map(|pod| match &pod.phase {
+        PodPhase::Ended(end)
+            if status.workloads.get(pod.workload) != before.workloads.get(pod.workload) =>
+        {
+            Some(if pod.deleting || pod.gone {
+                now
+            } else {
+                end.at.checked_add(BATCH).ok()?
+            })
+        }
+        _ => None,
+    });
+    let due = unwritten.min().unwrap_or(now);
+    if due > now {
+        *wake = Some(wake.map_or(due, |wake| wake.min(due)));
+    }
+    due <= now
+}

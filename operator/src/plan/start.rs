@@ -1,0 +1,79 @@
+//! Whether something starts a run, and the run that it starts.
+
+use super::{RunFacts, handled_run_id};
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec,
+    names::{self, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL},
+    run::{MeasurementRecord, Trigger, TriggerType, Versions},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use std::collections::BTreeMap;
+
+/// What starts a run now, if anything does. The same trigger never starts two: a run records the
+/// measurement and the runID that it was started under.
+pub(super) fn trigger(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<TriggerType> {
+    if probe.spec.suspend == Some(true) || probe.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let status = probe.status.as_ref();
+    let ran_before = !runs.is_empty() || status.is_some_and(|status| status.last_run.is_some());
+    if !ran_before {
+        return Some(TriggerType::Created);
+    }
+    let wanted = probe.spec.run_id.as_ref();
+    if wanted.is_some() && wanted != handled_run_id(probe, runs).as_ref() {
+        return Some(TriggerType::RunID);
+    }
+    // Compared only when the spec was touched: a new operator that reads an old measurement in
+    // another way must start nothing.
+    let touched = status.and_then(|status| status.observed_generation) != probe.metadata.generation;
+    let measured = runs
+        .last()
+        .map(|facts| &facts.run.spec.measurement.as_written);
+    (touched && measured != Some(&probe.spec.measurement)).then_some(TriggerType::SpecChanged)
+}
+
+/// The run after the last one.
+pub(super) fn next_run(
+    probe: &ConnectionProbe,
+    runs: &[RunFacts],
+    trigger: TriggerType,
+    versions: &Versions,
+) -> ConnectionProbeRun {
+    let known = runs.last().map(|facts| facts.run.spec.number);
+    let told = probe
+        .status
+        .as_ref()
+        .and_then(|status| Some(status.last_run.as_ref()?.number));
+    let number = known.max(told).unwrap_or(0) + 1;
+    let name = probe.metadata.name.clone().unwrap_or_default();
+    let uid = probe.metadata.uid.clone().unwrap_or_default();
+    let measurement = &probe.spec.measurement;
+    let mut run = ConnectionProbeRun::new(
+        &names::run_name(&name, &uid, number),
+        ConnectionProbeRunSpec {
+            number,
+            trigger: Trigger {
+                type_: trigger,
+                token: probe.spec.run_id.clone(),
+            },
+            measurement: MeasurementRecord {
+                as_written: measurement.clone(),
+                settled: measurement.settled(),
+            },
+            versions: versions.clone(),
+        },
+    );
+    run.metadata = ObjectMeta {
+        namespace: probe.metadata.namespace.clone(),
+        labels: Some(BTreeMap::from([
+            (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
+            (PROBE_LABEL.to_owned(), names::probe_label(&name)),
+        ])),
+        annotations: Some(BTreeMap::from([(PROBE_ANNOTATION.to_owned(), name)])),
+        owner_references: probe.controller_owner_ref(&()).map(|owner| vec![owner]),
+        ..run.metadata
+    };
+    run
+}

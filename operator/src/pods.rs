@@ -1,0 +1,260 @@
+//! What the probe pods said, their last words included.
+//!
+//! An evicted pod's object is gone within a second, and its last event carries the report. So
+//! deleted pods are remembered until their run has ended.
+
+use crate::facts::{PodEnd, PodFacts, PodPhase, Stuck};
+use api::{
+    Report,
+    names::{ATTEMPT_LABEL, INDEX_LABEL, RUN_LABEL},
+    report::Inconclusive,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+use kube::{ResourceExt, runtime::watcher::Event};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Annotation on pods: the positions of the workloads that their Job holds.
+pub(crate) const WORKLOADS_ANNOTATION: &str = "probes.pulpproject.org/workloads";
+/// Name of the container that holds the connections.
+pub(crate) const CONTAINER: &str = "probe";
+
+/// Facts of all probe pods, by run and pod.
+#[derive(Default)]
+pub(crate) struct Pods(Mutex<State>);
+
+type RunKey = (String, String);
+
+#[derive(Default)]
+struct State {
+    runs: BTreeMap<RunKey, BTreeMap<String, PodFacts>>,
+    listed: BTreeSet<String>,
+}
+
+impl Pods {
+    /// Takes in what the watch says.
+    pub(crate) fn observe(&self, event: &Event<Pod>) {
+        let mut state = self.lock();
+        match event {
+            Event::Apply(pod) => state.keep(pod, false),
+            Event::Delete(pod) => state.keep(pod, true),
+            Event::Init => state.listed.clear(),
+            Event::InitApply(pod) => {
+                state.keep(pod, false);
+                state.listed.insert(pod.uid().unwrap_or_default());
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut state.listed);
+                let known = state.runs.values_mut().flatten();
+                known
+                    .filter(|(uid, _)| !listed.contains(*uid))
+                    .for_each(|(_, pod)| pod.gone = true);
+            }
+        }
+    }
+
+    /// The pods of a run.
+    pub(crate) fn of(&self, namespace: &str, run: &str) -> Vec<PodFacts> {
+        let key = (namespace.to_owned(), run.to_owned());
+        self.lock()
+            .runs
+            .get(&key)
+            .map(|pods| pods.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Forgets the pods of a run that has ended.
+    pub(crate) fn forget(&self, namespace: &str, run: &str) {
+        self.lock()
+            .runs
+            .remove(&(namespace.to_owned(), run.to_owned()));
+    }
+
+    /// Every change is one call on a map: a panic elsewhere leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn keep(&mut self, pod: &Pod, gone: bool) {
+        let (Some(namespace), Some(run)) = (pod.namespace(), pod.labels().get(RUN_LABEL)) else {
+            return;
+        };
+        let Some(mut facts) = distil(pod) else { return };
+        facts.gone = gone;
+        let (key, uid) = ((namespace, run.clone()), pod.uid().unwrap_or_default());
+        if gone {
+            // Of a run that was forgotten: nobody waits for it.
+            let known = self.runs.get_mut(&key).and_then(|pods| pods.get_mut(&uid));
+            known.into_iter().for_each(|known| *known = facts.clone());
+        } else {
+            self.runs.entry(key).or_default().insert(uid, facts);
+        }
+    }
+}
+
+/// What matters of a pod; `None` if it is not a probe pod of ours.
+fn distil(pod: &Pod) -> Option<PodFacts> {
+    let attempt = pod.labels().get(ATTEMPT_LABEL)?.parse().ok()?;
+    let index: usize = pod.labels().get(INDEX_LABEL)?.parse().ok()?;
+    let workload = parse_workloads(pod.annotations().get(WORKLOADS_ANNOTATION)?)
+        .get(index)
+        .copied()?;
+    let deleting = pod.metadata.deletion_timestamp.is_some();
+    Some(PodFacts {
+        attempt,
+        workload,
+        phase: phase(pod, deleting),
+        disruption: disruption(pod),
+        deleting,
+        gone: false,
+    })
+}
+
+/// Reads [`WORKLOADS_ANNOTATION`].
+pub(crate) fn parse_workloads(text: &str) -> Vec<usize> {
+    text.split(',')
+        .filter_map(|position| position.parse().ok())
+        .collect()
+}
+
+fn phase(pod: &Pod, deleting: bool) -> PodPhase {
+    let status = pod.status.as_ref();
+    let container = status
+        .and_then(|status| status.container_statuses.as_ref())
+        .and_then(|all| all.iter().find(|container| container.name == CONTAINER));
+    let state = container.and_then(|container| container.state.as_ref());
+    if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
+        let message = end.message.clone().unwrap_or_default();
+        let report = Report::parse(&message).ok();
+        return PodPhase::Ended(PodEnd {
+            at: end
+                .finished_at
+                .as_ref()
+                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            exit_code: Some(end.exit_code),
+            reason: pod_reason(pod).unwrap_or_else(|| end.reason.clone().unwrap_or_default()),
+            seen: if report.is_some() {
+                String::new()
+            } else {
+                short(&message)
+            },
+            report: report.map(Box::new),
+        });
+    }
+    if status.and_then(|status| status.phase.as_deref()) == Some("Failed") {
+        return PodPhase::Ended(PodEnd {
+            at: created(pod),
+            exit_code: None,
+            reason: pod_reason(pod).unwrap_or_default(),
+            seen: waiting_message(container)
+                .or_else(|| status?.message.clone())
+                .unwrap_or_default(),
+            report: None,
+        });
+    }
+    if let Some(running) = state.and_then(|state| state.running.as_ref()) {
+        let since = running
+            .started_at
+            .as_ref()
+            .map_or_else(|| created(pod), |time| time.0);
+        return PodPhase::Running {
+            cut_since: cut_since(pod, container, deleting),
+            since,
+        };
+    }
+    stuck(pod, container).unwrap_or(PodPhase::Starting)
+}
+
+/// Why the whole pod failed, where that is more than its container's end: DeadlineExceeded, Evicted.
+fn pod_reason(pod: &Pod) -> Option<String> {
+    pod.status.as_ref()?.reason.clone()
+}
+
+/// A pod that is ready as a whole and turned unready means a cut connection, as long as its container
+/// runs and nobody is deleting it. `ContainersReady` is heeded, not `Ready`: the node controller sets
+/// the latter when a node stops answering, and that is no cut.
+fn cut_since(pod: &Pod, container: Option<&ContainerStatus>, deleting: bool) -> Option<Timestamp> {
+    let unready = condition(pod, "ContainersReady").filter(|c| c.status == "False")?;
+    let started = container?.started == Some(true);
+    let since = unready.last_transition_time.as_ref()?.0;
+    // A pod is unready until its first successful check, too.
+    let was_ready = container?
+        .state
+        .as_ref()?
+        .running
+        .as_ref()?
+        .started_at
+        .as_ref()?
+        .0
+        < since;
+    (started && was_ready && !deleting).then_some(since)
+}
+
+fn stuck(pod: &Pod, container: Option<&ContainerStatus>) -> Option<PodPhase> {
+    if let Some(scheduled) = condition(pod, "PodScheduled").filter(|c| c.status == "False") {
+        return Some(PodPhase::Stuck {
+            cause: Stuck::Unschedulable,
+            seen: short(scheduled.message.as_deref().unwrap_or_default()),
+            since: scheduled
+                .last_transition_time
+                .as_ref()
+                .map_or_else(|| created(pod), |t| t.0),
+        });
+    }
+    let waiting = container?.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref()?;
+    if matches!(reason, "ContainerCreating" | "PodInitializing") {
+        return None;
+    }
+    Some(PodPhase::Stuck {
+        cause: Stuck::Image,
+        seen: waiting_message(container)?,
+        since: created(pod),
+    })
+}
+
+fn waiting_message(container: Option<&ContainerStatus>) -> Option<String> {
+    let waiting = container?.state.as_ref()?.waiting.as_ref()?;
+    let message = waiting.message.as_deref().unwrap_or_default();
+    Some(short(&format!(
+        "{} {message}",
+        waiting.reason.as_deref().unwrap_or_default()
+    )))
+}
+
+fn disruption(pod: &Pod) -> Option<Inconclusive> {
+    let target = condition(pod, "DisruptionTarget").filter(|c| c.status == "True")?;
+    Some(match target.reason.as_deref().unwrap_or_default() {
+        "PreemptionByScheduler" => Inconclusive::Preempted,
+        "DeletionByTaintManager" | "DeletionByPodGC" => Inconclusive::NodeLost,
+        _ => Inconclusive::Evicted,
+    })
+}
+
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
+    pod.status
+        .as_ref()?
+        .conditions
+        .as_ref()?
+        .iter()
+        .find(|c| c.type_ == type_)
+}
+
+fn created(pod: &Pod) -> Timestamp {
+    pod.metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+/// What Kubernetes says, for a sentence.
+fn short(text: &str) -> String {
+    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    api::report::shorten(&mut text, 300);
+    text
+}
