@@ -29,7 +29,7 @@ state = "$STATE/containerd/state"
     bin_dir = "/usr/lib/cni"
     conf_dir = "$STATE/cni/conf"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "$(snapshotter)"
+    snapshotter = "$(snapshotter "$STATE")"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     options = {Root = "$STATE/runc"}

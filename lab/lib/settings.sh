@@ -68,11 +68,10 @@ retry() {
   done
 }
 
-# overlayfs where the kernel lets us mount it on the state folder's disk, else plain copies.
+# snapshotter FOLDER: overlayfs where the kernel lets us mount it on the folder's disk, else plain copies.
 snapshotter() {
   local dir kind=native
-  mkdir -p "$(dirname "$STATE")"
-  dir=$(mktemp -d "$(dirname "$STATE")/.overlay-test.XXXXXX") || fail "no folder can be made beside $STATE"
+  dir=$(mktemp -d "$1/.overlay-test.XXXXXX") || fail "no folder can be made in $1"
   mkdir "$dir"/{lower,upper,work,merged}
   if mount -t overlay overlay -o "lowerdir=$dir/lower,upperdir=$dir/upper,workdir=$dir/work" "$dir/merged" 2>/dev/null; then
     umount "$dir/merged"
