@@ -130,21 +130,39 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
         Verdict::Inconclusive => format!("Run {number} measured nothing."),
         Verdict::Superseded => format!("Run {number} was ended by a newer run."),
     }];
-    let missing: Vec<String> = status
-        .workloads
-        .iter()
-        .filter(|workload| {
-            !workload
-                .report
-                .as_ref()
-                .is_some_and(crate::Report::is_conclusive)
-        })
-        .filter_map(|w| Some(format!("{} ({})", w.workload, w.reason?.as_str())))
-        .collect();
-    if !missing.is_empty() && verdict != Verdict::Superseded {
-        sentences.push(format!("Nothing is known of {}.", missing.join(", ")));
+    if verdict != Verdict::Superseded {
+        sentences.extend(ended_early(status));
     }
     sentences.join(" ")
+}
+
+/// Of which workloads nothing or not everything is known, and why.
+fn ended_early(status: &ConnectionProbeRunStatus) -> Vec<String> {
+    let lost = status.workloads.iter().filter_map(|workload| {
+        let known = workload
+            .report
+            .as_ref()
+            .is_some_and(crate::Report::is_conclusive);
+        Some((
+            known,
+            format!("{} ({})", workload.workload, workload.reason?.as_str()),
+        ))
+    });
+    let (partly, wholly): (Vec<_>, Vec<_>) = lost.partition(|(known, _)| *known);
+    let names = |lost: Vec<(bool, String)>| {
+        lost.into_iter()
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut sentences = Vec::new();
+    if !wholly.is_empty() {
+        sentences.push(format!("Nothing is known of {}.", names(wholly)));
+    }
+    for (_, name) in partly {
+        sentences.push(name.replacen(" (", " ended early (", 1) + ".");
+    }
+    sentences
 }
 
 fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {

@@ -4,6 +4,7 @@ use super::{RunFacts, handled_run_id};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec,
     names::{self, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL},
+    report::Inconclusive,
     run::{MeasurementRecord, Trigger, TriggerType, Versions},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -24,6 +25,11 @@ pub(super) fn trigger(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<Trig
     let wanted = probe.spec.run_id.as_ref();
     if wanted.is_some() && wanted != handled_run_id(probe, runs).as_ref() {
         return Some(TriggerType::RunID);
+    }
+    // A run that was superseded has a successor, whatever was edited in the meantime.
+    let newest = runs.last().and_then(|facts| facts.run.status.as_ref());
+    if newest.is_some_and(|status| status.ended_early == Some(Inconclusive::Superseded)) {
+        return Some(TriggerType::SpecChanged);
     }
     // Compared only when the spec was touched: a new operator that reads an old measurement in
     // another way must start nothing.

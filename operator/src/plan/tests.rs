@@ -1,1 +1,287 @@
+//! What the operator does, told as stories over plain facts, and what holds for any facts.
 
+mod cluster;
+mod properties;
+
+use crate::facts::{PodEnd, PodPhase, Stuck};
+use api::{
+    conditions,
+    report::{Inconclusive, ProblemReason},
+};
+use cluster::{Cluster, report, survivors};
+
+#[test]
+fn a_new_probe_claims_a_run_then_starts_its_job_then_waits() {
+    let mut cluster = Cluster::with_probe("idle, beat");
+    assert_eq!(cluster.step(), ["start run 1"]);
+    assert_eq!(cluster.step(), ["start attempt 1 of 2 workloads"]);
+    assert!(cluster.step().is_empty());
+    assert_eq!(cluster.ready(), "False Progressing");
+    assert!(
+        cluster
+            .summary()
+            .starts_with("Run 1 is measuring, until about")
+    );
+}
+
+#[test]
+fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
+    let mut cluster = Cluster::running("idle, beat");
+    cluster.pod(
+        0,
+        PodPhase::Running {
+            cut_since: Some(cluster.at(20)),
+            since: cluster.at(0),
+        },
+    );
+    cluster.settle();
+    assert_eq!(
+        cluster.summary(),
+        "A connection of idle was probably cut, the first at about 0:20; the report will tell."
+    );
+    cluster.ends(0, report("idle", 3, 20_300));
+    cluster.ends(1, survivors("beat", 5, 60_000));
+    cluster.settle();
+    assert_eq!(cluster.ready(), "True Measured");
+    assert_eq!(
+        cluster.summary(),
+        "Run 1: 3 of 10 cut, the first after 0:20 (idle: FATAL 08P01 client_idle_timeout)."
+    );
+    let last = cluster.status().last_run.unwrap();
+    assert_eq!(
+        (last.result.as_str(), last.first_cut.as_deref()),
+        ("3 of 10 cut", Some("0:20"))
+    );
+}
+
+#[test]
+fn an_eviction_is_inconclusive_and_keeps_what_was_measured() {
+    let mut cluster = Cluster::running("idle, beat");
+    cluster.evict(0, cluster::interrupted("idle", 0));
+    cluster.evict(1, cluster::interrupted("beat", 1));
+    cluster.settle();
+    assert_eq!(cluster.ready(), "True PartlyConclusive");
+    let workloads = cluster.run(1).status.unwrap().workloads;
+    assert!(
+        workloads
+            .iter()
+            .all(|w| w.reason == Some(Inconclusive::Evicted))
+    );
+    assert_eq!(workloads[1].report.as_ref().unwrap().cut(), 1);
+    let summary = cluster.summary();
+    assert!(
+        summary.ends_with("Nothing is known of idle (Evicted). beat ended early (Evicted)."),
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_missing_secret_needs_a_person_and_is_tried_again() {
+    let mut cluster = Cluster::running("idle");
+    cluster.fails_with_problem(
+        0,
+        ProblemReason::SecretNotFound,
+        "Secret pulp-db is not there.",
+    );
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False SecretNotFound");
+    assert!(cluster.has(conditions::STALLED));
+    assert!(
+        cluster
+            .summary()
+            .starts_with("Secret pulp-db is not there. The next attempt is at")
+    );
+    cluster.wait(61);
+    assert_eq!(cluster.step(), ["start attempt 2 of 1 workloads"]);
+    cluster.pod_of(
+        2,
+        0,
+        PodPhase::Running {
+            cut_since: None,
+            since: cluster.at(61),
+        },
+    );
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False Progressing");
+    assert!(!cluster.has(conditions::STALLED));
+}
+
+#[test]
+fn an_image_that_does_not_come_needs_a_person_after_two_minutes() {
+    let mut cluster = Cluster::running("idle");
+    let since = cluster.at(0);
+    let seen = "ErrImagePull no such image".to_owned();
+    cluster.pod(
+        0,
+        PodPhase::Stuck {
+            cause: Stuck::Image,
+            seen,
+            since,
+        },
+    );
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False ImageUnavailable");
+    assert!(cluster.has(conditions::RECONCILING));
+    cluster.wait(120);
+    cluster.settle();
+    assert!(cluster.has(conditions::STALLED));
+}
+
+#[test]
+fn a_changed_measurement_supersedes_and_two_runs_never_overlap() {
+    let mut cluster = Cluster::running("idle");
+    cluster.edit(|spec| spec.measurement.connections = Some(7));
+    assert_eq!(cluster.step(), ["delete Job t-abcde-1-1"]);
+    assert!(
+        cluster.step().is_empty(),
+        "the pod has not said its last words"
+    );
+    cluster.is_interrupted(0, cluster::interrupted("idle", 1));
+    cluster.job_goes();
+    assert_eq!(cluster.step(), ["start run 2"]);
+    let first = cluster.run(1).status.unwrap();
+    assert_eq!(first.ended_early, Some(Inconclusive::Superseded));
+    assert_eq!(first.workloads[0].reason, Some(Inconclusive::Superseded));
+    assert_eq!(first.workloads[0].report.as_ref().unwrap().cut(), 1);
+    assert_eq!(
+        cluster.run(2).spec.trigger.type_,
+        api::run::TriggerType::SpecChanged
+    );
+}
+
+#[test]
+fn run_ids_a_b_a_are_three_runs() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.edit(|spec| spec.run_id = Some("a".into()));
+    cluster.finish_run();
+    for id in ["b", "a"] {
+        cluster.edit(|spec| spec.run_id = Some(id.into()));
+        cluster.finish_run();
+    }
+    assert!(cluster.step().is_empty());
+    assert_eq!(cluster.runs(), 3);
+}
+
+#[test]
+fn a_run_id_and_a_measurement_in_one_edit_are_one_run() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.finish_run();
+    cluster.edit(|spec| {
+        spec.run_id = Some("x".into());
+        spec.measurement.connections = Some(2);
+    });
+    cluster.finish_run();
+    assert!(cluster.step().is_empty());
+    assert_eq!(cluster.runs(), 2);
+    assert_eq!(
+        cluster.run(2).spec.trigger.type_,
+        api::run::TriggerType::RunID
+    );
+}
+
+#[test]
+fn nothing_starts_while_suspended_and_one_run_is_made_up_for() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.edit(|spec| spec.suspend = Some(true));
+    cluster.settle();
+    assert_eq!(
+        (cluster.runs(), cluster.ready().as_str()),
+        (0, "True Suspended")
+    );
+    cluster.edit(|spec| spec.measurement.connections = Some(2));
+    cluster.settle();
+    cluster.edit(|spec| spec.suspend = None);
+    assert_eq!(cluster.step(), ["start run 1"]);
+}
+
+#[test]
+fn an_edit_of_what_is_not_measured_starts_nothing() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.finish_run();
+    cluster.edit(|spec| spec.history_limit = Some(3));
+    assert!(cluster.step().is_empty());
+}
+
+#[test]
+fn history_keeps_the_newest() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.edit(|spec| spec.history_limit = Some(1));
+    cluster.finish_run();
+    cluster.edit(|spec| spec.run_id = Some("again".into()));
+    cluster.finish_run();
+    assert_eq!(cluster.runs(), 1);
+    assert_eq!(cluster.status().last_run.unwrap().number, 2);
+    cluster.edit(|spec| spec.run_id = Some("and again".into()));
+    assert_eq!(cluster.step(), ["start run 3"]);
+}
+
+#[test]
+fn a_pod_that_ended_while_the_operator_was_away_is_no_drop() {
+    let mut cluster = Cluster::running("idle");
+    cluster.forget_pods();
+    cluster.job_finishes();
+    assert!(cluster.step().is_empty());
+    assert_eq!(
+        cluster.ready(),
+        "False Progressing",
+        "its last words may still come"
+    );
+    cluster.wait(5);
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False Inconclusive");
+    let workload = cluster.run(1).status.unwrap().workloads[0].clone();
+    assert_eq!(workload.reason, Some(Inconclusive::NoReport));
+}
+
+#[test]
+fn a_complete_report_stands_even_if_the_pod_is_evicted_afterwards() {
+    let mut cluster = Cluster::running("idle");
+    cluster.ends(0, survivors("idle", 5, 60_000));
+    cluster.evict_ended(0);
+    cluster.settle();
+    assert_eq!(cluster.ready(), "True Measured");
+}
+
+#[test]
+fn wrong_passwords_everywhere_are_a_failed_connect() {
+    let mut cluster = Cluster::running("idle");
+    cluster.ends(0, cluster::no_login("idle", 5));
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False ConnectFailed");
+    assert_eq!(
+        cluster.summary(),
+        "Run 1 could not open a single connection: FATAL 28P01 password authentication failed."
+    );
+}
+
+#[test]
+fn a_container_that_ran_out_of_memory_is_no_drop() {
+    let mut cluster = Cluster::running("idle");
+    cluster.pod(
+        0,
+        PodPhase::Ended(PodEnd {
+            at: cluster.at(9),
+            exit_code: Some(137),
+            reason: "OOMKilled".into(),
+            seen: String::new(),
+            report: None,
+        }),
+    );
+    cluster.settle();
+    let workload = cluster.run(1).status.unwrap().workloads[0].clone();
+    assert_eq!(workload.reason, Some(Inconclusive::OOMKilled));
+}
+
+#[test]
+fn reports_are_written_together_unless_their_pods_may_vanish() {
+    let mut cluster = Cluster::running("idle, beat");
+    cluster.ends(0, report("idle", 3, 20_300));
+    cluster.settle();
+    assert!(
+        cluster.run(1).status.unwrap().workloads[0].report.is_none(),
+        "waits for the other"
+    );
+    cluster.wait(30);
+    cluster.settle();
+    assert!(cluster.run(1).status.unwrap().workloads[0].report.is_some());
+}

@@ -1,0 +1,396 @@
+//! A cluster that does what a plan says, and what a test says happens to it.
+
+use super::super::{Action, Plan, has_ended, plan};
+use crate::facts::{JobFacts, PodEnd, PodFacts, PodPhase, RunFacts};
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeSpec, ConnectionProbeStatus, Report,
+    close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd},
+    conditions,
+    lifetime::Spread,
+    measurement::Measurement,
+    names,
+    report::{Arm, ArmReport, Counts, Ending, Inconclusive, Outcome, Problem, ProblemReason},
+    run::Versions,
+    target::Target,
+    workload::{Idle, Workload},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
+
+pub(super) struct Cluster {
+    pub(super) probe: ConnectionProbe,
+    pub(super) runs: Vec<RunFacts>,
+    pub(super) now: Timestamp,
+}
+
+const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+impl Cluster {
+    /// A probe named `t` with workloads of these names.
+    pub(super) fn with_probe(workloads: &str) -> Self {
+        let workload = |name: &str| Workload {
+            name: name.trim().to_owned(),
+            idle: Some(Idle {}),
+            ..Workload::default()
+        };
+        let target = Target {
+            secret_name: "pulp-db".into(),
+            ..Target::default()
+        };
+        let measurement = Measurement {
+            target,
+            workloads: workloads.split(',').map(workload).collect(),
+            ..Measurement::default()
+        };
+        let mut probe = ConnectionProbe::new(
+            "t",
+            ConnectionProbeSpec {
+                measurement,
+                ..Default::default()
+            },
+        );
+        probe.metadata.uid = Some("abcde-fffff".into());
+        probe.metadata.namespace = Some("ns".into());
+        probe.metadata.generation = Some(1);
+        Self {
+            probe,
+            runs: Vec::new(),
+            now: START,
+        }
+    }
+
+    /// A probe whose first run holds its connections.
+    pub(super) fn running(workloads: &str) -> Self {
+        let mut cluster = Self::with_probe(workloads);
+        cluster.settle();
+        for position in 0..cluster.probe.spec.measurement.workloads.len() {
+            cluster.pod(
+                position,
+                PodPhase::Running {
+                    cut_since: None,
+                    since: START,
+                },
+            );
+        }
+        cluster.settle();
+        cluster
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        let versions = Versions {
+            operator: "1".into(),
+            image: "image:1".into(),
+        };
+        plan(&self.probe, &self.runs, &versions, self.now)
+    }
+
+    /// Plans once and does what the plan says, as the controller would.
+    pub(super) fn step(&mut self) -> Vec<String> {
+        let plan = self.plan();
+        let at_rest = plan.actions.is_empty();
+        for (name, status) in plan.run_statuses {
+            if at_rest || status.has_ended() || status.ended_early.is_some() {
+                let run = self
+                    .runs
+                    .iter_mut()
+                    .find(|facts| super::super::name(&facts.run) == name);
+                Arc::make_mut(&mut run.unwrap().run).status = Some(status);
+            }
+        }
+        if at_rest {
+            self.probe.status = Some(plan.status);
+        }
+        plan.actions.iter().for_each(|action| self.act(action));
+        plan.actions.iter().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn act(&mut self, action: &Action) {
+        match action {
+            Action::StartRun(run) => {
+                assert!(self.runs.iter().all(has_ended), "two runs at once");
+                let mut run = run.as_ref().clone();
+                run.metadata.creation_timestamp = Some(Time(self.now));
+                self.runs.push(RunFacts {
+                    run: Arc::new(run),
+                    jobs: vec![],
+                    pods: vec![],
+                });
+            }
+            Action::StartJob {
+                run,
+                attempt,
+                workloads,
+            } => {
+                let name = super::super::name(run);
+                let facts = self
+                    .runs
+                    .iter_mut()
+                    .find(|f| super::super::name(&f.run) == name);
+                let job = JobFacts {
+                    name: names::job_name(&name, *attempt),
+                    attempt: *attempt,
+                    workloads: workloads.clone(),
+                    created_at: self.now,
+                    finished_at: None,
+                    deleting: false,
+                };
+                let jobs = &mut facts.unwrap().jobs;
+                assert!(
+                    jobs.iter().all(|job| job.finished_at.is_some()),
+                    "two Jobs at once"
+                );
+                jobs.push(job);
+            }
+            Action::DeleteJob { name } => {
+                let mut jobs = self.runs.iter_mut().flat_map(|facts| &mut facts.jobs);
+                jobs.find(|job| job.name == *name).unwrap().deleting = true;
+            }
+            Action::DeleteRun { name } => {
+                self.runs
+                    .retain(|facts| super::super::name(&facts.run) != *name);
+            }
+        }
+    }
+
+    /// Steps until nothing is left to do.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..10 {
+            if self.step().is_empty() {
+                return;
+            }
+        }
+        panic!("the plan does not come to rest: {:?}", self.plan().actions);
+    }
+
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut ConnectionProbeSpec)) {
+        change(&mut self.probe.spec);
+        self.probe.metadata.generation = self.probe.metadata.generation.map(|g| g + 1);
+    }
+
+    pub(super) fn wait(&mut self, seconds: i64) {
+        self.now = self
+            .now
+            .checked_add(SignedDuration::from_secs(seconds))
+            .unwrap();
+    }
+
+    pub(super) fn at(&self, second: i64) -> Timestamp {
+        START
+            .checked_add(SignedDuration::from_secs(second))
+            .unwrap()
+    }
+
+    /// Starts a run if one is due, and lets all of its connections survive.
+    pub(super) fn finish_run(&mut self) {
+        self.settle();
+        for position in 0..self.probe.spec.measurement.workloads.len() {
+            self.ends(position, survivors("idle", 5, 60_000));
+        }
+        self.job_finishes();
+        self.settle();
+    }
+
+    pub(super) fn pod(&mut self, workload: usize, phase: PodPhase) {
+        self.pod_of(1, workload, phase);
+    }
+
+    pub(super) fn pod_of(&mut self, attempt: i32, workload: usize, phase: PodPhase) {
+        let pods = &mut self.runs.last_mut().unwrap().pods;
+        pods.retain(|pod| (pod.attempt, pod.workload) != (attempt, workload));
+        let (deleting, gone, disruption) = (false, false, None);
+        pods.push(PodFacts {
+            attempt,
+            workload,
+            phase,
+            disruption,
+            deleting,
+            gone,
+        });
+    }
+
+    pub(super) fn ends(&mut self, workload: usize, report: Report) {
+        self.ends_by(workload, 0, Some(report));
+    }
+
+    fn ends_by(&mut self, workload: usize, exit_code: i32, report: Option<Report>) {
+        let end = PodEnd {
+            at: self.now,
+            exit_code: Some(exit_code),
+            reason: "Completed".into(),
+            seen: String::new(),
+            report: report.map(Box::new),
+        };
+        self.pod(workload, PodPhase::Ended(end));
+    }
+
+    pub(super) fn is_interrupted(&mut self, workload: usize, report: Report) {
+        self.ends_by(workload, 5, Some(report));
+    }
+
+    pub(super) fn fails_with_problem(&mut self, w: usize, reason: ProblemReason, message: &str) {
+        let problem = Problem {
+            reason,
+            message: message.into(),
+        };
+        self.ends_by(w, 2, Some(Report::of_problem("idle", self.now, problem)));
+        self.job_finishes();
+    }
+
+    pub(super) fn evict(&mut self, workload: usize, report: Report) {
+        self.is_interrupted(workload, report);
+        self.evict_ended(workload);
+    }
+
+    pub(super) fn evict_ended(&mut self, workload: usize) {
+        let pods = &mut self.runs.last_mut().unwrap().pods;
+        let pod = pods
+            .iter_mut()
+            .find(|pod| pod.workload == workload)
+            .unwrap();
+        pod.disruption = Some(Inconclusive::Evicted);
+        pod.gone = true;
+    }
+
+    pub(super) fn forget_pods(&mut self) {
+        self.runs.last_mut().unwrap().pods.clear();
+    }
+
+    pub(super) fn job_finishes(&mut self) {
+        let now = self.now;
+        let jobs = self
+            .runs
+            .last_mut()
+            .into_iter()
+            .flat_map(|facts| &mut facts.jobs);
+        jobs.for_each(|job| job.finished_at = Some(job.finished_at.unwrap_or(now)));
+    }
+
+    pub(super) fn job_goes(&mut self) {
+        let facts = self.runs.last_mut().unwrap();
+        facts.jobs.clear();
+        facts.pods.iter_mut().for_each(|pod| pod.gone = true);
+    }
+
+    pub(super) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    pub(super) fn run(&self, number: i64) -> ConnectionProbeRun {
+        let run = self
+            .runs
+            .iter()
+            .find(|facts| facts.run.spec.number == number);
+        run.unwrap().run.as_ref().clone()
+    }
+
+    pub(super) fn status(&self) -> ConnectionProbeStatus {
+        self.probe.status.clone().unwrap_or_default()
+    }
+
+    pub(super) fn summary(&self) -> String {
+        self.status().summary.unwrap_or_default()
+    }
+
+    pub(super) fn ready(&self) -> String {
+        let conditions = self.status().conditions;
+        let ready = conditions
+            .iter()
+            .find(|c| c.type_ == conditions::READY)
+            .unwrap();
+        format!("{} {}", ready.status, ready.reason)
+    }
+
+    pub(super) fn has(&self, type_: &str) -> bool {
+        self.status().conditions.iter().any(|c| c.type_ == type_)
+    }
+}
+
+/// Five connections, some cut by PgBouncer's client_idle_timeout, the others alive at the end.
+pub(super) fn report(workload: &str, cut: i32, after_ms: i64) -> Report {
+    let message = ServerMessage {
+        kind: MessageKind::Error,
+        severity: "FATAL".into(),
+        code: "08P01".into(),
+        text: "client_idle_timeout".into(),
+        routine: None,
+    };
+    let form = CloseForm::new(vec![message], None, TcpEnd::Fin, false);
+    let mut report = survivors(workload, 5, 60_000);
+    let arm = &mut report.arms[0];
+    arm.counts = Counts {
+        disconnected: cut,
+        survived: 5 - cut,
+        ..Counts::default()
+    };
+    arm.cut_lifetime = Spread::of(vec![after_ms]);
+    arm.endings
+        .insert(0, ending(Outcome::Disconnected, Some(form), cut, after_ms));
+    report
+}
+
+/// A report that was written when a signal came: some were cut before, of the others nothing is known.
+pub(super) fn interrupted(workload: &str, cut: i32) -> Report {
+    let mut report = if cut > 0 {
+        report(workload, cut, 9_000)
+    } else {
+        survivors(workload, 5, 0)
+    };
+    report.ended_at = None;
+    let arm = &mut report.arms[0];
+    arm.endings
+        .retain(|ending| ending.outcome == Outcome::Disconnected);
+    arm.counts = Counts {
+        disconnected: cut,
+        inconclusive: 5 - cut,
+        ..Counts::default()
+    };
+    report
+}
+
+pub(super) fn survivors(workload: &str, n: i32, after_ms: i64) -> Report {
+    Report {
+        workload: workload.into(),
+        started_at: START,
+        ended_at: Some(START),
+        arms: vec![ArmReport {
+            arm: Arm::Target,
+            connections: n,
+            counts: Counts {
+                survived: n,
+                ..Counts::default()
+            },
+            cut_lifetime: None,
+            endings: vec![ending(Outcome::Survived, None, n, after_ms)],
+            server: None,
+        }],
+        problem: None,
+    }
+}
+
+pub(super) fn no_login(workload: &str, n: i32) -> Report {
+    let mut report = survivors(workload, n, 0);
+    report.arms[0].counts = Counts {
+        connect_failed: n,
+        ..Counts::default()
+    };
+    let detail = Some("FATAL 28P01 password authentication failed".into());
+    report.arms[0].endings = vec![Ending {
+        detail,
+        ..ending(Outcome::ConnectFailed, None, n, 0)
+    }];
+    report
+}
+
+fn ending(outcome: Outcome, form: Option<CloseForm>, n: i32, after_ms: i64) -> Ending {
+    let lifetime = Spread::of(vec![after_ms; usize::try_from(n).unwrap()]);
+    Ending {
+        outcome,
+        reason: None,
+        form,
+        detail: None,
+        n,
+        lifetime,
+        lanes: vec![],
+    }
+}
