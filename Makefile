@@ -1,0 +1,47 @@
+# What can be done here. `make` alone says it.
+.PHONY: help demo check test bench images deploy build generate lab down
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET := x86_64-unknown-linux-gnu
+BIN := target/$(TARGET)/release
+IMAGE ?= localhost/connection-probe:dev
+# Static, for an image from scratch. Its own folder of target/, so it does not disturb other builds.
+STATIC := RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(TARGET)
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The main job on a bare machine: cluster, operator, one probe, its result (root; cold 15 min).
+	@lab/demo
+
+check: ## Format, lints, pure tests, generated files in step (no root; a minute when warm).
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --locked
+
+test: ## Everything: check, real PostgreSQL and poolers, a real cluster (root; cold 50 min).
+	@lab/test
+
+bench: ## Figures, printed and written to target/bench/ (root). AREA=… runs one.
+	@lab/bench $(AREA)
+
+build: ## The release binaries, static.
+	$(STATIC) -p operator -p probe
+
+images: build ## The image. IMAGE=registry/name:tag PUSH=1 pushes it to your registry; else it goes into the lab.
+	PUSH=$(PUSH) lab/image $(IMAGE) $(BIN)/connection-probe-operator $(BIN)/connection-probe
+
+deploy: ## The manifests of the operator with IMAGE=…, on standard output: make -s deploy IMAGE=… | kubectl apply -f -
+	@sed 's|localhost/connection-probe:dev|$(IMAGE)|g' deploy/operator.yaml
+
+generate: ## Writes generated files anew: CRDs, snapshots.
+	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -p api --quiet
+
+lab: ## Builds what is missing and starts the lab: Kubernetes, PostgreSQL, PgBouncer (root).
+	@lab/preflight
+	@lab/build
+	@lab/up
+
+down: ## Takes the lab down, with everything it left.
+	@lab/down
