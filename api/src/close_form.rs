@@ -40,7 +40,7 @@ pub enum CloseWord {
     Rst,
     /// A reset answered something that we sent: the flow was forgotten some time before.
     RstOnWrite,
-    /// The TLS endpoint sent an alert other than close_notify.
+    /// The TLS endpoint sent an alert other than close_notify, or something that is not TLS.
     TlsAlert,
     /// TCP closed in good order without TLS's close_notify: the TLS endpoint died, or something
     /// between closed for it.
@@ -84,8 +84,8 @@ pub enum MessageKind {
     Notice,
 }
 
-/// How TLS ended (RFC 8446, section 6.1). Written as `CloseNotify`, `Alert <name>`, `Truncated` or
-/// `Open`.
+/// How TLS ended (RFC 8446, section 6.1). Written as `CloseNotify`, `Alert <name>`, `Truncated`,
+/// `Corrupt` or `Open`.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -98,6 +98,8 @@ pub enum TlsEnd {
     Alert(String),
     /// TCP closed in good order, without a close_notify.
     Truncated,
+    /// With bytes that could not be decrypted: something between wrote into the connection.
+    Corrupt,
     /// TLS was still up when TCP failed.
     Open,
 }
@@ -127,6 +129,7 @@ impl From<TlsEnd> for String {
             TlsEnd::CloseNotify => "CloseNotify".to_owned(),
             TlsEnd::Alert(alert) => format!("Alert {alert}"),
             TlsEnd::Truncated => "Truncated".to_owned(),
+            TlsEnd::Corrupt => "Corrupt".to_owned(),
             TlsEnd::Open => "Open".to_owned(),
         }
     }
@@ -137,6 +140,7 @@ impl From<String> for TlsEnd {
         match text.as_str() {
             "CloseNotify" => Self::CloseNotify,
             "Truncated" => Self::Truncated,
+            "Corrupt" => Self::Corrupt,
             "Open" => Self::Open,
             other => Self::Alert(other.strip_prefix("Alert ").unwrap_or(other).to_owned()),
         }
@@ -170,6 +174,10 @@ impl From<String> for TcpEnd {
     }
 }
 
+/// ECONNABORTED on Linux: the own host destroyed the socket (`ss --kill`, a service proxy that
+/// drops connections to removed endpoints). The only errno besides a reset that tells at once.
+const ABORTED: i32 = 103;
+
 impl CloseForm {
     /// Derives the word from what was seen.
     #[must_use]
@@ -181,15 +189,17 @@ impl CloseForm {
     ) -> Self {
         let word = if !messages.is_empty() {
             CloseWord::Message
-        } else if matches!(tls, Some(TlsEnd::Alert(_))) {
+        } else if matches!(tls, Some(TlsEnd::Alert(_) | TlsEnd::Corrupt)) {
             CloseWord::TlsAlert
         } else {
             match (tcp, &tls) {
                 (TcpEnd::Fin, Some(TlsEnd::Truncated)) => CloseWord::Truncated,
                 (TcpEnd::Fin, _) => CloseWord::Fin,
                 (TcpEnd::Rst, _) if on_write => CloseWord::RstOnWrite,
-                (TcpEnd::Rst | TcpEnd::Errno(_), _) => CloseWord::Rst,
-                (TcpEnd::TimedOut | TcpEnd::Open, _) => CloseWord::TimedOut,
+                (TcpEnd::Rst | TcpEnd::Errno(ABORTED), _) => CloseWord::Rst,
+                // EHOSTUNREACH and its like surface when retransmission is given up, not when
+                // the path breaks.
+                (TcpEnd::TimedOut | TcpEnd::Errno(_) | TcpEnd::Open, _) => CloseWord::TimedOut,
             }
         };
         Self {
@@ -227,6 +237,47 @@ impl CloseWord {
             Self::TlsAlert => "TlsAlert",
             Self::Truncated => "Truncated",
             Self::TimedOut => "TimedOut",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_and_its_precision_follow_from_what_was_seen() {
+        use CloseWord as W;
+        let alert = || Some(TlsEnd::Alert("internal_error".into()));
+        #[rustfmt::skip]
+        let table = [
+            (None, TcpEnd::Fin, false, W::Fin, true),
+            (None, TcpEnd::Fin, true, W::Fin, false),
+            (Some(TlsEnd::CloseNotify), TcpEnd::Fin, false, W::Fin, true),
+            (Some(TlsEnd::Truncated), TcpEnd::Fin, false, W::Truncated, true),
+            (alert(), TcpEnd::Fin, false, W::TlsAlert, true),
+            (Some(TlsEnd::Corrupt), TcpEnd::Open, false, W::TlsAlert, true),
+            (None, TcpEnd::Rst, false, W::Rst, true),
+            (Some(TlsEnd::Open), TcpEnd::Rst, false, W::Rst, true),
+            (None, TcpEnd::Rst, true, W::RstOnWrite, false),
+            (None, TcpEnd::Errno(ABORTED), false, W::Rst, true),
+            (None, TcpEnd::Errno(113), false, W::TimedOut, false),
+            (None, TcpEnd::TimedOut, false, W::TimedOut, false),
+            (None, TcpEnd::Open, true, W::TimedOut, false),
+        ];
+        for (tls, tcp, on_write, word, exact) in table {
+            let form = CloseForm::new(Vec::new(), tls, tcp, on_write);
+            assert_eq!((form.word, form.is_exact()), (word, exact), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn ends_are_written_as_they_are_read() {
+        for end in [TlsEnd::Corrupt, TlsEnd::Open, TlsEnd::Alert("x_y".into())] {
+            assert_eq!(TlsEnd::from(String::from(end.clone())), end);
+        }
+        for end in [TcpEnd::Errno(113), TcpEnd::Rst, TcpEnd::Open] {
+            assert_eq!(TcpEnd::from(String::from(end)), end);
         }
     }
 }

@@ -1,0 +1,141 @@
+//! What users may write: every manifest of `cases/`, and the samples of `deploy/`, against the schema and
+//! its rules, without a cluster. The same files go to a real API server in the lab's tests.
+
+use api::{ConnectionProbe, Settings, crd};
+use serde_json::Value;
+use std::{fs, path::PathBuf};
+
+struct Case {
+    name: String,
+    text: String,
+}
+
+fn cases(folder: &str) -> Vec<Case> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let cases: Vec<Case> = files
+        .map(|path| Case {
+            name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+            text: fs::read_to_string(path).unwrap(),
+        })
+        .collect();
+    assert!(!cases.is_empty(), "no cases in {}", folder.display());
+    cases
+}
+
+/// Everything that the schema and its rules have against a manifest.
+fn refusals(text: &str) -> Vec<String> {
+    let mut manifest: Value = serde_saphyr::from_str(text).unwrap();
+    let schema = schema();
+    drop_nulls(&mut manifest);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut refusals: Vec<String> = validator
+        .iter_errors(&manifest)
+        .map(|error| refusal(error.instance_path().as_str(), &error.to_string()))
+        .collect();
+    let broken = kube::core::cel::Validator::new().validate(&schema, &manifest, None);
+    refusals.extend(
+        broken
+            .err()
+            .iter()
+            .flat_map(|errors| errors.as_slice())
+            .map(ToString::to_string),
+    );
+    let mut names: Vec<_> = manifest["spec"]["workloads"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|workload| workload["name"].to_string())
+        .collect();
+    names.sort_unstable();
+    let twice = names.windows(2).filter(|pair| pair[0] == pair[1]);
+    // The key of a list map: no JSON schema knows that.
+    refusals.extend(twice.map(|pair| format!("Duplicate value: {}", pair[0])));
+    refusals
+}
+
+fn schema() -> Value {
+    let crd = crd::connection_probe();
+    serde_json::to_value(&crd.spec.versions[0].schema).unwrap()["openAPIV3Schema"].take()
+}
+
+/// Names the field as the API server does: `spec.workloads[0].name`, a missing one included.
+fn refusal(pointer: &str, text: &str) -> String {
+    let mut field = String::new();
+    for part in pointer.split('/').skip(1) {
+        match part.parse::<usize>() {
+            Ok(index) => field += &format!("[{index}]"),
+            Err(_) if field.is_empty() => field += part,
+            Err(_) => field += &format!(".{part}"),
+        }
+    }
+    match text.strip_suffix(" is a required property") {
+        Some(name) => format!("{field}.{}: Required value", name.trim_matches('"')),
+        None => format!("{field}: {text}"),
+    }
+}
+
+/// What the API server does with a null where none is allowed, before it looks at rules.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn what_is_accepted() {
+    for case in cases("tests/cases/accepted")
+        .iter()
+        .chain(&cases("../deploy/samples"))
+    {
+        assert_eq!(refusals(&case.text), Vec::<String>::new(), "{}", case.name);
+        let probe: ConnectionProbe = serde_saphyr::from_str(&case.text).unwrap();
+        let settings = Settings::new("run", &probe.spec.measurement, vec![0]);
+        assert!(settings.is_ok(), "{}: {settings:?}", case.name);
+    }
+}
+
+#[test]
+fn what_is_refused_says_what_to_write() {
+    for case in cases("tests/cases/refused") {
+        let wanted = case
+            .text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# refused: "));
+        let wanted = wanted.unwrap_or_else(|| panic!("{}: first line `# refused: …`", case.name));
+        let refusals = refusals(&case.text);
+        assert!(
+            refusals.iter().any(|refusal| refusal.contains(wanted)),
+            "{}: wanted {wanted:?} among {refusals:?}",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn one_sample_has_every_field() {
+    let sample = cases("../deploy/samples")
+        .into_iter()
+        .find(|case| case.name == "every-field");
+    let sample: Value = serde_saphyr::from_str(&sample.unwrap().text).unwrap();
+    let fields = schema()["properties"]["spec"]["properties"]
+        .as_object()
+        .unwrap()
+        .clone();
+    let missing: Vec<_> = fields
+        .keys()
+        .filter(|name| sample["spec"][name].is_null())
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "fields without an example in deploy/samples/every-field.yaml: {missing:?}"
+    );
+}
