@@ -1,0 +1,148 @@
+//! What kills or changes the operator that all tests share: run last, one at a time, by `make test`.
+
+use api::report::Inconclusive;
+use lab::cluster::{eventually, in_namespace, kubectl};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(30);
+const MINUTE: Duration = Duration::from_secs(60);
+const OPERATOR: [&str; 2] = ["-n", "connection-probe"];
+
+fn operator(args: &[&str]) -> String {
+    let said = kubectl(&[&OPERATOR, args].concat());
+    assert!(said.ok, "{}", said.text);
+    said.text
+}
+
+fn rolled_out() {
+    operator(&["rollout", "status", "deployment/connection-probe-operator", "--timeout=60s"]);
+}
+
+fn kill() {
+    operator(&["delete", "pod", "--all", "--grace-period=0", "--force"]);
+}
+
+fn scale(replicas: u8) {
+    let replicas = format!("--replicas={replicas}");
+    operator(&["scale", "deployment/connection-probe-operator", &replicas]);
+}
+
+#[tokio::test]
+async fn an_operator_killed_in_the_middle_neither_repeats_nor_loses_a_run() {
+    in_namespace(async |ns| {
+        ns.apply_probe("  duration: 15s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.holding(1).await;
+        kill();
+        rolled_out();
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+        assert_eq!((ns.runs().await.len(), ns.jobs().await.len()), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_killed_as_it_starts_a_run_starts_it_once() {
+    in_namespace(async |ns| {
+        for attempt in 1..=5 {
+            let run_id = format!("{{\"runID\":\"{attempt}\"}}");
+            if attempt == 1 {
+                ns.apply_probe(
+                    "  duration: 1s\n  connections: 1\n  runID: \"1\"\n\
+                     \x20 workloads: [{ name: idle, idle: {} }]\n",
+                );
+            } else {
+                ns.patch_probe(&run_id);
+            }
+            kill();
+            ns.ended(attempt, MINUTE).await;
+        }
+        rolled_out();
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+        assert_eq!((ns.runs().await.len(), ns.jobs().await.len()), (5, 5));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reports_that_came_while_the_operator_was_away_are_read() {
+    in_namespace(async |ns| {
+        ns.apply_probe("  duration: 5s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.holding(1).await;
+        scale(0);
+        eventually("the pod's end", MINUTE, async || {
+            let pods = ns.pods().await;
+            let phase = pods[0].status.as_ref()?.phase.as_deref()?.to_owned();
+            (phase == "Succeeded").then_some(())
+        })
+        .await;
+        scale(1);
+        rolled_out();
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_vanished_while_the_operator_was_away_is_no_drop() {
+    in_namespace(async |ns| {
+        ns.apply_probe("  duration: 5m\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.holding(1).await;
+        scale(0);
+        eventually("the operator's end", MINUTE, async || {
+            operator(&["get", "pods", "-o", "name"]).trim().is_empty().then_some(())
+        })
+        .await;
+        let pod = ns.pods().await[0].metadata.name.clone().unwrap();
+        assert!(ns.kubectl(&["delete", "pod", &pod, "--wait=true"]).ok);
+        scale(1);
+        rolled_out();
+        ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
+        let run = ns.ended(1, SOON).await.status.unwrap();
+        assert_eq!(run.workloads[0].reason, Some(Inconclusive::NoReport));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_operators_at_once_are_harmless() {
+    in_namespace(async |ns| {
+        scale(2);
+        rolled_out();
+        for number in 1..=3 {
+            if number == 1 {
+                ns.apply_probe(
+                    "  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+                );
+            } else {
+                ns.patch_probe(&format!("{{\"runID\":\"{number}\"}}"));
+            }
+            ns.ended(number, MINUTE).await;
+        }
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+        assert_eq!((ns.runs().await.len(), ns.jobs().await.len()), (3, 3));
+        scale(1);
+        rolled_out();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_that_can_not_start_is_told_and_heals() {
+    in_namespace(async |ns| {
+        let with = |image: &str| {
+            let image = format!("PROBE_IMAGE={image}");
+            operator(&["set", "env", "deployment/connection-probe-operator", &image]);
+            rolled_out();
+        };
+        with("localhost/connection-probe:missing");
+        ns.apply_probe("  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        let status = ns.condition("Ready", "False", "ImageUnavailable", MINUTE).await;
+        assert!(status.summary.unwrap().contains("localhost/connection-probe:missing"));
+        ns.condition("Reconciling", "True", "ImageUnavailable", SOON).await;
+        ns.condition("Stalled", "True", "ImageUnavailable", Duration::from_secs(150)).await;
+        with("localhost/connection-probe:dev");
+        ns.patch_probe(r#"{"runID":"with the right image"}"#);
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+    })
+    .await;
+}

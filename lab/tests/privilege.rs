@@ -1,0 +1,140 @@
+//! What the operator may do, what it did, and what leaks. Runs after the other cluster tests: it reads the
+//! audit log that they left.
+
+use lab::cluster::{in_namespace, kubectl, require_lab};
+use serde_json::Value;
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
+
+const OPERATOR: &str = "system:serviceaccount:connection-probe:connection-probe-operator";
+
+/// Granted and not necessarily used, each with its reason.
+const EXCEPTIONS: [(&str, &str); 5] = [
+    ("get probes.pulpproject.org/connectionproberuns", "only after a crash, to see whose the name is"),
+    ("get batch/jobs", "only after a crash, to see whose the name is"),
+    ("update probes.pulpproject.org/connectionprobes/finalizers", "checked by OwnerReferencesPermissionEnforcement"),
+    ("update probes.pulpproject.org/connectionproberuns/finalizers", "checked by OwnerReferencesPermissionEnforcement"),
+    ("patch events.k8s.io/events", "only for an event that repeats within minutes"),
+];
+
+#[test]
+fn the_operator_uses_what_it_may_and_nothing_else() {
+    require_lab();
+    let granted = granted();
+    let log = fs::read_to_string(std::env::var("LAB_AUDIT_LOG").unwrap()).unwrap();
+    let mut used = BTreeSet::new();
+    let mut refused = BTreeSet::new();
+    for line in log.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        if event["user"]["username"] != OPERATOR {
+            continue;
+        }
+        let call = call(&event);
+        if event["responseStatus"]["code"] == 403 {
+            refused.insert(call.clone());
+        }
+        used.insert(call);
+    }
+    assert!(used.len() > 5, "the operator did something: {used:?}");
+    assert!(refused.is_empty(), "missing from deploy/operator.yaml: {refused:?}");
+    let excepted: BTreeSet<String> = EXCEPTIONS.iter().map(|(call, _)| (*call).to_owned()).collect();
+    let unused: Vec<_> = granted.difference(&used).filter(|call| !excepted.contains(*call)).collect();
+    assert!(unused.is_empty(), "granted and never used: {unused:?}");
+}
+
+/// `verb group/resource` of an audit event.
+fn call(event: &Value) -> String {
+    let object = &event["objectRef"];
+    let text = |name: &str| object[name].as_str().unwrap_or_default();
+    let sub = object["subresource"].as_str().map(|sub| format!("/{sub}")).unwrap_or_default();
+    let verb = event["verb"].as_str().unwrap_or_default();
+    format!("{verb} {}/{}{sub}", text("apiGroup"), text("resource"))
+}
+
+/// What deploy/operator.yaml grants to the operator.
+fn granted() -> BTreeSet<String> {
+    let manifests =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/operator.yaml")).unwrap();
+    let documents: Vec<Value> = manifests
+        .split("\n---\n")
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect();
+    let role = documents
+        .iter()
+        .find(|d| d["kind"] == "ClusterRole" && d["metadata"]["name"] == "connection-probe-operator")
+        .unwrap();
+    let words = |rule: &Value, name: &str| -> Vec<String> {
+        rule[name].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let mut granted = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in words(rule, "apiGroups") {
+            for resource in words(rule, "resources") {
+                for verb in words(rule, "verbs") {
+                    granted.insert(format!("{verb} {group}/{resource}"));
+                }
+            }
+        }
+    }
+    granted
+}
+
+#[tokio::test]
+async fn nothing_of_a_secret_is_found_anywhere() {
+    in_namespace(async |ns| {
+        let random = |prefix: &str| {
+            let bytes = fs::read("/proc/sys/kernel/random/uuid").unwrap();
+            let hex: String = String::from_utf8(bytes).unwrap().chars().filter(char::is_ascii_hexdigit).collect();
+            format!("{prefix}{hex}")
+        };
+        let (user, database, password) = (random("user"), random("database"), random("password"));
+        psql(&format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'"));
+        psql(&format!("CREATE DATABASE {database} OWNER {user}"));
+        // One that works, one whose password is refused by a text that names the user, one whose
+        // database does not exist: the text names it.
+        let wrong = random("wrong");
+        let missing = random("missing");
+        for (name, database, password) in
+            [("good", &database, &password), ("wrong", &database, &wrong), ("missing", &missing, &password)]
+        {
+            ns.apply(&format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{ name: {name} }}\nstringData:\n\
+                 \x20 db.host: postgres.databases.svc.cluster.local\n  db.port: \"5432\"\n  db.name: {database}\n\
+                 \x20 db.user: {user}\n  db.password: {password}\n  sslmode: require\n---\n\
+                 apiVersion: probes.pulpproject.org/v1alpha1\nkind: ConnectionProbe\nmetadata: {{ name: {name} }}\n\
+                 spec:\n  target: {{ secretName: {name} }}\n  duration: 2s\n  connections: 1\n\
+                 \x20 workloads: [{{ name: idle, idle: {{}} }}]\n"
+            ));
+        }
+        for name in ["good", "wrong", "missing"] {
+            let said = ns.kubectl(&[
+                "wait", "cprobe", name, "--timeout=60s", "--for=jsonpath={.status.lastRun.number}=1",
+            ]);
+            assert!(said.ok, "{}", said.text);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let resources = "cprobe,cproberun,jobs,pods,events.events.k8s.io";
+        let logs = ["logs", "-l", "app.kubernetes.io/name=connection-probe", "--tail=-1"];
+        let told = [
+            ns.kubectl(&["get", resources, "-o", "yaml"]).text,
+            ns.kubectl(&["describe", "cprobe,cproberun,jobs,pods"]).text,
+            ns.kubectl(&logs).text,
+            kubectl(&["logs", "-n", "connection-probe", "deployment/connection-probe-operator"]).text,
+            fs::read_to_string(std::env::var("LAB_AUDIT_LOG").unwrap()).unwrap(),
+        ]
+        .concat();
+        assert!(told.contains("28P01") && told.contains("3D000"), "both texts arrived");
+        let host = "postgres.databases.svc.cluster.local".to_owned();
+        for secret in [&user, &database, &password, &wrong, &missing, &host] {
+            let found = told.lines().find(|line| line.contains(secret.as_str()));
+            assert_eq!(found, None, "{secret} leaked");
+        }
+    })
+    .await;
+}
+
+fn psql(sql: &str) {
+    let socket = std::env::var("LAB_SOCKET").unwrap();
+    let psql = Command::new("psql").args(["-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"]).output();
+    let psql = psql.unwrap();
+    assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
+}
