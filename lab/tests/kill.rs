@@ -15,7 +15,12 @@ fn operator(args: &[&str]) -> String {
 }
 
 fn rolled_out() {
-    operator(&["rollout", "status", "deployment/connection-probe-operator", "--timeout=60s"]);
+    operator(&[
+        "rollout",
+        "status",
+        "deployment/connection-probe-operator",
+        "--timeout=60s",
+    ]);
 }
 
 fn kill() {
@@ -30,7 +35,9 @@ fn scale(replicas: u8) {
 #[tokio::test]
 async fn an_operator_killed_in_the_middle_neither_repeats_nor_loses_a_run() {
     in_namespace(async |ns| {
-        ns.apply_probe("  duration: 15s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.apply_probe(
+            "  duration: 15s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
         ns.holding(1).await;
         kill();
         rolled_out();
@@ -66,7 +73,9 @@ async fn an_operator_killed_as_it_starts_a_run_starts_it_once() {
 #[tokio::test]
 async fn reports_that_came_while_the_operator_was_away_are_read() {
     in_namespace(async |ns| {
-        ns.apply_probe("  duration: 5s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.apply_probe(
+            "  duration: 5s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
         ns.holding(1).await;
         scale(0);
         eventually("the pod's end", MINUTE, async || {
@@ -85,11 +94,16 @@ async fn reports_that_came_while_the_operator_was_away_are_read() {
 #[tokio::test]
 async fn a_pod_that_vanished_while_the_operator_was_away_is_no_drop() {
     in_namespace(async |ns| {
-        ns.apply_probe("  duration: 5m\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.apply_probe(
+            "  duration: 5m\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
         ns.holding(1).await;
         scale(0);
         eventually("the operator's end", MINUTE, async || {
-            operator(&["get", "pods", "-o", "name"]).trim().is_empty().then_some(())
+            operator(&["get", "pods", "-o", "name"])
+                .trim()
+                .is_empty()
+                .then_some(())
         })
         .await;
         let pod = ns.pods().await[0].metadata.name.clone().unwrap();
@@ -135,11 +149,27 @@ async fn an_image_that_can_not_start_is_told_and_heals() {
             rolled_out();
         };
         with("localhost/connection-probe:missing");
-        ns.apply_probe("  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
-        let status = ns.condition("Ready", "False", "ImageUnavailable", MINUTE).await;
-        assert!(status.summary.unwrap().contains("localhost/connection-probe:missing"));
-        ns.condition("Reconciling", "True", "ImageUnavailable", SOON).await;
-        ns.condition("Stalled", "True", "ImageUnavailable", Duration::from_secs(150)).await;
+        ns.apply_probe(
+            "  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
+        let status = ns
+            .condition("Ready", "False", "ImageUnavailable", MINUTE)
+            .await;
+        assert!(
+            status
+                .summary
+                .unwrap()
+                .contains("localhost/connection-probe:missing")
+        );
+        ns.condition("Reconciling", "True", "ImageUnavailable", SOON)
+            .await;
+        ns.condition(
+            "Stalled",
+            "True",
+            "ImageUnavailable",
+            Duration::from_secs(150),
+        )
+        .await;
         with("localhost/connection-probe:dev");
         ns.patch_probe(r#"{"runID":"with the right image"}"#);
         ns.condition("Ready", "True", "Measured", MINUTE).await;

@@ -1,69 +1,89 @@
 //! What the operator may do, what it did, and what leaks. Runs after the other cluster tests: it reads the
 //! audit log that they left.
 
-use lab::cluster::{in_namespace, kubectl, require_lab};
+use lab::{
+    audit,
+    cluster::{in_namespace, kubectl, require_lab},
+};
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
-const OPERATOR: &str = "system:serviceaccount:connection-probe:connection-probe-operator";
-
 /// Granted and not necessarily used, each with its reason.
 const EXCEPTIONS: [(&str, &str); 5] = [
-    ("get probes.pulpproject.org/connectionproberuns", "only after a crash, to see whose the name is"),
-    ("get batch/jobs", "only after a crash, to see whose the name is"),
-    ("update probes.pulpproject.org/connectionprobes/finalizers", "checked by OwnerReferencesPermissionEnforcement"),
-    ("update probes.pulpproject.org/connectionproberuns/finalizers", "checked by OwnerReferencesPermissionEnforcement"),
-    ("patch events.k8s.io/events", "only for an event that repeats within minutes"),
+    (
+        "get probes.pulpproject.org/connectionproberuns",
+        "only after a crash, to see whose the name is",
+    ),
+    (
+        "get batch/jobs",
+        "only after a crash, to see whose the name is",
+    ),
+    (
+        "update probes.pulpproject.org/connectionprobes/finalizers",
+        "checked by OwnerReferencesPermissionEnforcement",
+    ),
+    (
+        "update probes.pulpproject.org/connectionproberuns/finalizers",
+        "checked by OwnerReferencesPermissionEnforcement",
+    ),
+    (
+        "patch events.k8s.io/events",
+        "only for an event that repeats within minutes",
+    ),
 ];
 
 #[test]
 fn the_operator_uses_what_it_may_and_nothing_else() {
     require_lab();
     let granted = granted();
-    let log = fs::read_to_string(std::env::var("LAB_AUDIT_LOG").unwrap()).unwrap();
-    let mut used = BTreeSet::new();
-    let mut refused = BTreeSet::new();
-    for line in log.lines() {
-        let event: Value = serde_json::from_str(line).unwrap();
-        if event["user"]["username"] != OPERATOR {
-            continue;
+    let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for call in audit::calls().iter().filter(|call| call.by_operator()) {
+        let name = format!("{} {}", call.verb, call.resource);
+        if call.code == 403 {
+            refused.insert(name.clone());
         }
-        let call = call(&event);
-        if event["responseStatus"]["code"] == 403 {
-            refused.insert(call.clone());
-        }
-        used.insert(call);
+        used.insert(name);
     }
     assert!(used.len() > 5, "the operator did something: {used:?}");
-    assert!(refused.is_empty(), "missing from deploy/operator.yaml: {refused:?}");
-    let excepted: BTreeSet<String> = EXCEPTIONS.iter().map(|(call, _)| (*call).to_owned()).collect();
-    let unused: Vec<_> = granted.difference(&used).filter(|call| !excepted.contains(*call)).collect();
+    assert!(
+        refused.is_empty(),
+        "missing from deploy/operator.yaml: {refused:?}"
+    );
+    let excepted: BTreeSet<String> = EXCEPTIONS
+        .iter()
+        .map(|(call, _)| (*call).to_owned())
+        .collect();
+    let unused: Vec<_> = granted
+        .difference(&used)
+        .filter(|call| !excepted.contains(*call))
+        .collect();
     assert!(unused.is_empty(), "granted and never used: {unused:?}");
-}
-
-/// `verb group/resource` of an audit event.
-fn call(event: &Value) -> String {
-    let object = &event["objectRef"];
-    let text = |name: &str| object[name].as_str().unwrap_or_default();
-    let sub = object["subresource"].as_str().map(|sub| format!("/{sub}")).unwrap_or_default();
-    let verb = event["verb"].as_str().unwrap_or_default();
-    format!("{verb} {}/{}{sub}", text("apiGroup"), text("resource"))
 }
 
 /// What deploy/operator.yaml grants to the operator.
 fn granted() -> BTreeSet<String> {
-    let manifests =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/operator.yaml")).unwrap();
+    let manifests = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/operator.yaml"
+    ))
+    .unwrap();
     let documents: Vec<Value> = manifests
         .split("\n---\n")
         .map(|document| serde_saphyr::from_str(document).unwrap())
         .collect();
     let role = documents
         .iter()
-        .find(|d| d["kind"] == "ClusterRole" && d["metadata"]["name"] == "connection-probe-operator")
+        .find(|d| {
+            d["kind"] == "ClusterRole" && d["metadata"]["name"] == "connection-probe-operator"
+        })
         .unwrap();
     let words = |rule: &Value, name: &str| -> Vec<String> {
-        rule[name].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+        rule[name]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
     };
     let mut granted = BTreeSet::new();
     for rule in role["rules"].as_array().unwrap() {
@@ -134,7 +154,13 @@ async fn nothing_of_a_secret_is_found_anywhere() {
 
 fn psql(sql: &str) {
     let socket = std::env::var("LAB_SOCKET").unwrap();
-    let psql = Command::new("psql").args(["-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"]).output();
+    let psql = Command::new("psql")
+        .args(["-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"])
+        .output();
     let psql = psql.unwrap();
-    assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
+    assert!(
+        psql.status.success(),
+        "{}",
+        String::from_utf8_lossy(&psql.stderr)
+    );
 }
