@@ -2,8 +2,7 @@
 //! the report that it gives back, and every sentence that a user reads.
 //!
 //! # Layout
-//! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`; [`crd`]: their
-//!   definitions.
+//! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`.
 //! - [`measurement`], [`target`], [`workload`], [`pod_template`]: what is measured, as a user writes it.
 //! - [`settings`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
@@ -19,7 +18,6 @@
 
 pub mod close_form;
 pub mod conditions;
-pub mod crd;
 pub mod lanes;
 pub mod lifetime;
 pub mod measurement;

@@ -6,7 +6,7 @@ use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of `listen`: none.
+/// One way of holding connections. Exactly one member names the pattern.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -21,33 +21,36 @@ pub struct Workload {
     )]
     pub name: String,
 
-    /// One way of holding connections. Exactly one member names the pattern.
+    /// Logs in and sends nothing. Finds idle timers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Idle>,
 
-    /// Parameters of `idle`: none.
+    /// Sends a statement at an interval, outside a transaction. Survives idle timers; finds limits
+    /// on a connection's age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
 
-    /// Parameters of `heartbeat`.
+    /// Opens a transaction (`BEGIN; SELECT 1`), then sends nothing. Finds timers on open
+    /// transactions. It is READ COMMITTED and has no transaction id: it does not hold back vacuum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_in_transaction: Option<IdleInTransaction>,
 
-    /// Parameters of `idleInTransaction`: none.
+    /// Sends `SET TIMEZONE TO 'UTC'`, then nothing. A pinning statement for RDS Proxy: with `idle`
+    /// beside it, it tells whether pinning matters. Only TimeZone is ever set: PgBouncer restores it when
+    /// it hands the server connection to someone else, while other settings would leak to strangers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_variable: Option<SessionVariable>,
 
-    /// Parameters of `sessionVariable`: none.
+    /// Sends `LISTEN` on a channel of its own, then nothing: a Pulp worker that hears nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
 }
 
-/// Logs in and sends nothing. Finds idle timers.
+/// Parameters of `idle`: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {}
 
-/// Sends a statement at an interval, outside a transaction. Survives idle timers; finds limits
-/// on a connection's age.
+/// Parameters of `heartbeat`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
@@ -62,17 +65,14 @@ pub struct Heartbeat {
     pub statement: Option<String>,
 }
 
-/// Opens a transaction (`BEGIN; SELECT 1`), then sends nothing. Finds timers on open
-/// transactions. It is READ COMMITTED and has no transaction id: it does not hold back vacuum.
+/// Parameters of `idleInTransaction`: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IdleInTransaction {}
 
-/// Sends `SET TIMEZONE TO 'UTC'`, then nothing. A pinning statement for RDS Proxy: with `idle`
-/// beside it, it tells whether pinning matters. Only TimeZone is ever set: PgBouncer restores it when
-/// it hands the server connection to someone else, while other settings would leak to strangers.
+/// Parameters of `sessionVariable`: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionVariable {}
 
-/// Sends `LISTEN` on a channel of its own, then nothing: a Pulp worker that hears nothing.
+/// Parameters of `listen`: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listen {}

@@ -1,7 +1,8 @@
 //! The generated files are in step with the code. `make generate` writes them anew.
 
-use api::crd;
+use api::{ConnectionProbe, ConnectionProbeRun};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
 use std::{fs, path::PathBuf};
 
 const HEAD: &str =
@@ -24,20 +25,20 @@ fn check(crd: &CustomResourceDefinition, file: &str) {
 
 #[test]
 fn crds_are_in_step() {
-    check(&crd::connection_probe(), "connectionprobes.yaml");
-    check(&crd::connection_probe_run(), "connectionproberuns.yaml");
+    check(&ConnectionProbe::crd(), "connectionprobes.yaml");
+    check(&ConnectionProbeRun::crd(), "connectionproberuns.yaml");
 }
 
 #[test]
 fn crds_have_what_the_api_server_and_kubectl_explain_need() {
-    let spec = serde_json::to_value(&crd::connection_probe().spec.versions[0].schema).unwrap()
+    let spec = serde_json::to_value(&ConnectionProbe::crd().spec.versions[0].schema).unwrap()
         ["openAPIV3Schema"]["properties"]["spec"]
         .to_string();
     assert!(
         !spec.contains("\"default\""),
         "defaults of measured fields belong to the run"
     );
-    for crd in [crd::connection_probe(), crd::connection_probe_run()] {
+    for crd in [ConnectionProbe::crd(), ConnectionProbeRun::crd()] {
         let text = serde_json::to_string(&crd).unwrap();
         // 1.34 and later warn of formats that they do not know.
         assert!(

@@ -20,6 +20,8 @@ pub struct Call {
     pub namespace: String,
     /// HTTP status.
     pub code: i64,
+    /// Whether no role allowed it. Other refusals (a terminating namespace, a policy) are 403s, too.
+    pub forbidden: bool,
     /// When it came in, in milliseconds of the epoch.
     pub began_ms: f64,
     /// When it was answered, likewise.
@@ -64,6 +66,7 @@ fn call(line: &str) -> Option<Call> {
         ),
         namespace: text(&object["namespace"]),
         code: event["responseStatus"]["code"].as_i64().unwrap_or_default(),
+        forbidden: event["annotations"]["authorization.k8s.io/decision"] == "forbid",
         began_ms: ms("requestReceivedTimestamp")?,
         done_ms: ms("stageTimestamp")?,
     })

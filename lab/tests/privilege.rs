@@ -39,7 +39,7 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
     let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for call in audit::calls().iter().filter(|call| call.by_operator()) {
         let name = format!("{} {}", call.verb, call.resource);
-        if call.code == 403 {
+        if call.forbidden {
             refused.insert(name.clone());
         }
         used.insert(name);

@@ -18,6 +18,8 @@ pub(crate) enum Acted {
     Done,
     /// Something that is not ours has the name. It was left alone.
     Foreign(String),
+    /// The namespace is being deleted, and the probe with it.
+    Terminating,
 }
 
 /// Carries out one action.
@@ -30,10 +32,7 @@ pub(crate) async fn act(
     match action {
         Action::StartRun(run) => {
             let made = create(context, &namespace, run.as_ref(), probe.uid()).await?;
-            Ok(made.map_or_else(Acted::Foreign, |run| {
-                context.world.runs.wrote(run);
-                Acted::Done
-            }))
+            Ok(made.into_acted(|run| context.world.runs.wrote(run)))
         }
         Action::StartJob {
             run,
@@ -42,10 +41,7 @@ pub(crate) async fn act(
         } => {
             let job = job::job(run, *attempt, workloads).map_err(Error::Settings)?;
             let made = create(context, &namespace, &job, run.uid()).await?;
-            Ok(made.map_or_else(Acted::Foreign, |job| {
-                context.world.jobs.wrote(job);
-                Acted::Done
-            }))
+            Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
         }
         Action::DeleteJob { name } => {
             let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
@@ -79,13 +75,41 @@ pub(crate) async fn act(
     }
 }
 
+/// What became of a child that was to be made.
+enum Created<K> {
+    Ours(Box<K>),
+    Foreign(String),
+    Terminating,
+}
+
+impl<K> Created<K> {
+    fn into_acted<T>(self, keep: impl FnOnce(K) -> T) -> Acted {
+        match self {
+            Self::Ours(child) => {
+                keep(*child);
+                Acted::Done
+            }
+            Self::Foreign(object) => Acted::Foreign(object),
+            Self::Terminating => Acted::Terminating,
+        }
+    }
+}
+
+/// Whether a creation was refused since the namespace is being deleted.
+fn is_terminating(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 /// Creates a child, or finds that it is there: made by us before a crash, or by somebody else.
 async fn create<K>(
     context: &Context,
     namespace: &str,
     child: &K,
     owner: Option<String>,
-) -> Result<Result<K, String>, Error>
+) -> Result<Created<K>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -99,14 +123,14 @@ where
         source,
     };
     match api.create(&PostParams::default(), child).await {
-        Ok(made) => Ok(Ok(made)),
+        Ok(made) => Ok(Created::Ours(Box::new(made))),
+        Err(kube::Error::Api(status)) if is_terminating(&status) => Ok(Created::Terminating),
         Err(error) if is(&error, 409) => {
             let there = api.get(&child.name_any()).await.map_err(failed)?;
-            let ours = owned_by(&there, owner.as_deref());
-            Ok(if ours {
-                Ok(there)
+            Ok(if owned_by(&there, owner.as_deref()) {
+                Created::Ours(Box::new(there))
             } else {
-                Err(format!("{} {}", K::kind(&()), child.name_any()))
+                Created::Foreign(format!("{} {}", K::kind(&()), child.name_any()))
             })
         }
         Err(error) => Err(failed(error)),

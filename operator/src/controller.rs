@@ -81,12 +81,16 @@ async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result
         }
         for action in &plan.actions {
             tracing::info!(probe = %probe.name_any(), %namespace, action = %action, "acting");
-            if let Acted::Foreign(object) = act::act(&context, &probe, action).await? {
-                let status = plan::name_conflict(&probe, &object, now);
-                if probe.status.as_ref() != Some(&status) {
-                    act::record_probe(&context, &probe, status).await?;
+            match act::act(&context, &probe, action).await? {
+                Acted::Done => {}
+                Acted::Terminating => return Ok(Action::await_change()),
+                Acted::Foreign(object) => {
+                    let status = plan::name_conflict(&probe, &object, now);
+                    if probe.status.as_ref() != Some(&status) {
+                        act::record_probe(&context, &probe, status).await?;
+                    }
+                    return Ok(Action::requeue(CONFLICT_RETRY));
                 }
-                return Ok(Action::requeue(CONFLICT_RETRY));
             }
         }
     }
