@@ -1,1 +1,44 @@
-//! x
+//! Holds PostgreSQL connections in given ways, notices to the millisecond when, how and by whom
+//! each is cut, and reports.
+//!
+//! # Layout
+//! - [`args`], [`run`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
+//! - [`mounts`], [`target`], [`password`], [`problem`]: credentials in files, an endpoint out.
+//! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
+//! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end.
+//! - [`close`], [`life`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
+//! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
+//! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`summary`], [`http`]: what
+//!   is told. [`scrub`]: and what is not.
+//!
+//! One thread does all of it; name lookups and the hashing of passwords borrow a second one.
+
+pub mod args;
+pub mod auth;
+pub mod clock;
+pub mod close;
+pub mod connect;
+pub mod end;
+pub mod events;
+pub mod exit;
+pub mod held;
+pub mod http;
+pub mod lane;
+pub mod life;
+pub mod link;
+pub mod mounts;
+pub mod password;
+pub mod problem;
+pub mod recorder;
+pub mod reporter;
+pub mod run;
+pub mod scrub;
+pub mod session;
+pub mod stall;
+pub mod stop;
+pub mod summary;
+pub mod target;
+pub mod termination;
+pub mod tls;
+pub mod wire;
+pub mod workload;

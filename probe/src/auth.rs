@@ -1,0 +1,190 @@
+//! Start-up and login (PostgreSQL documentation, "Message Flow: Start-up").
+//!
+//! SCRAM-SHA-256-PLUS where there is TLS, SCRAM-SHA-256 otherwise. A password that would go over
+//! as it is, or as an MD5 hash that can be replayed, is only sent to a server whose certificate
+//! was checked: a probe must not hand out what an application would have kept.
+
+use crate::{
+    password::Password,
+    session::{Session, Sign},
+    target::Endpoint,
+    tls,
+    wire::{Auth, Frame},
+};
+use bytes::BytesMut;
+use postgres_protocol::{
+    authentication::{
+        md5_hash,
+        sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256},
+    },
+    message::frontend,
+};
+use std::io;
+
+/// What a login told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// How it was done, as in [`api::report::Server::auth`].
+    pub auth: &'static str,
+    /// server_version, as the server announced it.
+    pub version: Option<String>,
+}
+
+/// Why a login failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The server ended it.
+    Ended(Sign),
+    /// We ended it, for this reason.
+    Refused(String),
+}
+
+/// Sends the start-up message with user and database, and answers until the session is ready.
+///
+/// # Errors
+/// The server refused, or it asked for what must not be sent.
+pub async fn log_in(
+    session: &mut Session,
+    endpoint: &Endpoint,
+    verified: bool,
+) -> Result<LoggedIn, Failure> {
+    let mut message = BytesMut::new();
+    let parameters = [("user", &*endpoint.user), ("database", &*endpoint.database)];
+    frontend::startup_message(parameters, &mut message)?;
+    session.send(&message).await?;
+
+    let mut done = LoggedIn {
+        auth: "Trust",
+        version: None,
+    };
+    let mut scram = None;
+    loop {
+        message.clear();
+        match session.frame().await? {
+            Frame::Said(said) if said.is_error() => return Err(session.fatal().into()),
+            Frame::Ready(_) => return Ok(done),
+            Frame::Parameter { name, value } if name == "server_version" => {
+                done.version = Some(value);
+            }
+            Frame::Auth(Auth::Ok) => {
+                // Whoever skips the proof that it knows the password is not the server.
+                if scram.is_some() {
+                    return Err(refused("the server left its part of SCRAM undone"));
+                }
+            }
+            Frame::Auth(Auth::Cleartext) => {
+                done.auth = "Cleartext";
+                let password = bare_password(endpoint, verified, "in clear text")?;
+                frontend::password_message(password.reveal().as_bytes(), &mut message)?;
+            }
+            Frame::Auth(Auth::Md5(salt)) => {
+                done.auth = "Md5";
+                let password = bare_password(endpoint, verified, "as an MD5 hash")?;
+                let (user, password) = (endpoint.user.as_bytes(), password.reveal().as_bytes());
+                let hash = md5_hash(user, password, salt);
+                frontend::password_message(hash.as_bytes(), &mut message)?;
+            }
+            Frame::Auth(Auth::Sasl(offered)) => {
+                let password = password(endpoint)?.reveal().as_bytes();
+                let (mechanism, binding) = choose(&offered, session)?;
+                done.auth = match mechanism {
+                    SCRAM_SHA_256_PLUS => "ScramSha256Plus",
+                    _ => "ScramSha256",
+                };
+                let first = ScramSha256::new(password, binding);
+                frontend::sasl_initial_response(mechanism, first.message(), &mut message)?;
+                scram = Some(first);
+            }
+            Frame::Auth(Auth::SaslContinue(data)) => {
+                let hashed = hash(scram.take(), data).await?;
+                frontend::sasl_response(hashed.message(), &mut message)?;
+                scram = Some(hashed);
+            }
+            Frame::Auth(Auth::SaslFinal(data)) => {
+                let mut last = scram.take().ok_or_else(|| refused("SCRAM out of order"))?;
+                last.finish(&data)?;
+            }
+            Frame::Auth(Auth::Unsupported(method)) => {
+                let text = format!("the server asks for {method}, which is not supported");
+                return Err(refused(&text));
+            }
+            Frame::Said(_)
+            | Frame::Parameter { .. }
+            | Frame::Complete(_)
+            | Frame::Answer
+            | Frame::Aside => {}
+        }
+        if !message.is_empty() {
+            session.send(&message).await?;
+        }
+    }
+}
+
+fn refused(text: &str) -> Failure {
+    Failure::Refused(text.to_owned())
+}
+
+fn password(endpoint: &Endpoint) -> Result<&Password, Failure> {
+    endpoint.password.as_ref().ok_or_else(|| {
+        refused(
+            "the server asks for a password, and the Secret has no key that is known for one: \
+             name it in spec.target.keys.password",
+        )
+    })
+}
+
+/// The password for a method that shows it to whoever answers.
+fn bare_password<'a>(
+    endpoint: &'a Endpoint,
+    verified: bool,
+    how: &str,
+) -> Result<&'a Password, Failure> {
+    if verified {
+        return password(endpoint);
+    }
+    Err(Failure::Refused(format!(
+        "the server asks for the password {how}; it was not sent, because the server is not \
+         verified: write spec.target.tls with mode VerifyFull and its CA"
+    )))
+}
+
+/// The best mechanism that is offered, and its channel binding.
+fn choose(
+    offered: &[String],
+    session: &Session,
+) -> Result<(&'static str, ChannelBinding), Failure> {
+    let has = |mechanism| offered.iter().any(|name| name == mechanism);
+    let binding = session.link().tls().and_then(tls::server_end_point);
+    match binding {
+        Some(binding) if has(SCRAM_SHA_256_PLUS) => Ok((
+            SCRAM_SHA_256_PLUS,
+            ChannelBinding::tls_server_end_point(binding),
+        )),
+        // Tells the server that we could have: if it offered PLUS, somebody removed it.
+        Some(_) if has(SCRAM_SHA_256) => Ok((SCRAM_SHA_256, ChannelBinding::unrequested())),
+        None if has(SCRAM_SHA_256) => Ok((SCRAM_SHA_256, ChannelBinding::unsupported())),
+        _ => Err(refused(
+            "the server offers no SASL mechanism that is supported",
+        )),
+    }
+}
+
+/// Some milliseconds of hashing, on another thread: on this one they would delay the notice of
+/// every connection that is cut meanwhile.
+async fn hash(scram: Option<ScramSha256>, data: Vec<u8>) -> Result<ScramSha256, Failure> {
+    let mut scram = scram.ok_or_else(|| refused("SCRAM out of order"))?;
+    let hashed = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
+    Ok(hashed.map_err(io::Error::other)??)
+}
+
+impl From<Sign> for Failure {
+    fn from(sign: Sign) -> Self {
+        Self::Ended(sign)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error.to_string())
+    }
+}

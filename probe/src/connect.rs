@@ -1,0 +1,290 @@
+//! Opens one connection, each phase timed, under one deadline.
+
+use crate::{
+    auth::{self, Failure},
+    close,
+    link::Link,
+    session::{Observer, Session},
+    target::{Encryption, Endpoint},
+    tls::Tls,
+};
+use api::{
+    close_form::CloseForm,
+    report::{Inconclusive, Server},
+};
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use serde::Serialize;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout},
+};
+
+mod resolve;
+
+pub use resolve::resolve;
+
+/// One attempt, from TCP to ready, may take so long: as long as servers give a client to log in
+/// (PostgreSQL's authentication_timeout, PgBouncer's client_login_timeout).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Opens connections to one endpoint.
+pub struct Dialer {
+    /// Where, and as whom.
+    pub endpoint: Endpoint,
+    /// The host's addresses, over which lanes are spread, or why there are none.
+    pub addresses: Result<Vec<SocketAddr>, String>,
+    /// What sessions share.
+    pub observer: Arc<Observer>,
+}
+
+/// An open connection.
+pub struct Opened {
+    /// The session, ready for a query.
+    pub session: Session,
+    /// How long each phase took.
+    pub phases: Phases,
+    /// What the server told.
+    pub server: Server,
+}
+
+/// Milliseconds that each phase took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Phases {
+    /// The TCP handshake.
+    pub tcp_ms: f64,
+    /// SSLRequest and its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_request_ms: Option<f64>,
+    /// The TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ms: Option<f64>,
+    /// From the start-up message until the server was ready.
+    pub login_ms: f64,
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug)]
+pub struct Refusal {
+    /// A reason on our own side, if it is one.
+    pub reason: Option<Inconclusive>,
+    /// How the peer ended it, if it did.
+    pub form: Option<Box<CloseForm>>,
+    /// In words.
+    pub detail: String,
+    /// The address that was tried.
+    pub peer: Option<SocketAddr>,
+}
+
+impl Dialer {
+    /// Opens the connection of a lane.
+    ///
+    /// # Errors
+    /// Why it could not be opened.
+    pub async fn connect(&self, lane: usize) -> Result<Opened, Refusal> {
+        let mut attempt = Attempt {
+            dialer: self,
+            phase: "TCP connect",
+            peer: None,
+        };
+        let opened = timeout(CONNECT_TIMEOUT, attempt.run(lane)).await;
+        let result = opened.unwrap_or_else(|_| {
+            Err(attempt.refusal(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
+        });
+        result.map_err(|mut refusal| {
+            refusal.detail = self.observer.scrubber.clean(&refusal.detail);
+            refusal
+        })
+    }
+}
+
+/// One attempt and how far it came.
+struct Attempt<'a> {
+    dialer: &'a Dialer,
+    phase: &'static str,
+    peer: Option<SocketAddr>,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, lane: usize) -> Result<Opened, Refusal> {
+        match &self.dialer.endpoint.encryption {
+            Encryption::Never => self.open(lane, None).await,
+            Encryption::Always(tls) => self.open(lane, Some((tls, true))).await,
+            // As libpq: a TLS handshake that fails is followed by one attempt without TLS, which
+            // the report shows as a plain connection.
+            Encryption::IfOffered(tls) => match self.open(lane, Some((tls, false))).await {
+                Err(_) if self.phase == "TLS handshake" => self.open(lane, None).await,
+                result => result,
+            },
+        }
+    }
+
+    async fn open(&mut self, lane: usize, tls: Option<(&Tls, bool)>) -> Result<Opened, Refusal> {
+        let mut lap = Lap(Instant::now());
+        let mut phases = Phases::default();
+        self.phase = "TCP connect";
+        let tcp = self.tcp(lane).await?;
+        let established = Instant::now();
+        phases.tcp_ms = lap.lap();
+
+        let mut link = Link::new(tcp);
+        let mut server = Server::default();
+        let mut verified = false;
+        if let Some((tls, required)) = tls {
+            self.phase = "SSLRequest";
+            let offered = ssl_request(&mut link)
+                .await
+                .map_err(|error| self.failed(&error))?;
+            phases.ssl_request_ms = Some(lap.lap());
+            if offered {
+                self.phase = "TLS handshake";
+                link.handshake(Arc::clone(&tls.config), tls.name.clone())
+                    .await
+                    .map_err(|error| self.failed(&error))?;
+                phases.tls_ms = Some(lap.lap());
+                verified = tls.verified;
+                let version = link.tls().and_then(|tls| tls.protocol_version());
+                server.tls =
+                    version.map(|version| format!("{}, {}", tls_version(version), tls.word));
+            } else if required {
+                return Err(self.refusal(
+                    "the server offers no TLS; write spec.target.tls.mode: Disable if that is \
+                     meant to be so",
+                ));
+            }
+        }
+
+        self.phase = "login";
+        let mut session = Session::new(link, established, Arc::clone(&self.dialer.observer));
+        match auth::log_in(&mut session, &self.dialer.endpoint, verified).await {
+            Ok(logged_in) => {
+                phases.login_ms = lap.lap();
+                let clean = |text: String| self.dialer.observer.scrubber.clean(&text);
+                server.version = logged_in
+                    .version
+                    .map(clean)
+                    .map(|v| v.chars().take(64).collect());
+                server.auth = Some(logged_in.auth.to_owned());
+                Ok(Opened {
+                    session,
+                    phases,
+                    server,
+                })
+            }
+            Err(Failure::Refused(text)) => {
+                session.leave(None).await;
+                Err(self.refusal(&text))
+            }
+            Err(Failure::Ended(sign)) if sign.is_garbage() => {
+                Err(self.refusal("what answers is no PostgreSQL server"))
+            }
+            Err(Failure::Ended(sign)) => {
+                let verdict = close::classify(session.drain(sign).await);
+                Err(Refusal {
+                    reason: verdict.reason,
+                    form: Some(Box::new(verdict.form)),
+                    ..self.refusal("ended by the peer")
+                })
+            }
+        }
+    }
+
+    /// Connects to the lane's address. Where that can't be reached, the others are tried in turn,
+    /// as libpq does: a host name may have addresses of a family that the pod has no route for.
+    async fn tcp(&mut self, lane: usize) -> Result<TcpStream, Refusal> {
+        let addresses = match &self.dialer.addresses {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                self.phase = "name lookup";
+                return Err(self.refusal(error));
+            }
+        };
+        let mut refusal = None;
+        for turn in 0..addresses.len() {
+            let address = addresses[(lane + turn) % addresses.len()];
+            self.peer = Some(address);
+            let share = CONNECT_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(1);
+            let failure = match timeout(share, dial(address)).await {
+                Ok(Ok(tcp)) => return Ok(tcp),
+                Ok(Err(error)) => self.failed(&error),
+                Err(_) => self.refusal(&format!("no answer within {} s", share.as_secs())),
+            };
+            if failure.reason.is_some() {
+                return Err(failure);
+            }
+            refusal.get_or_insert(failure);
+        }
+        Err(refusal.unwrap_or_else(|| self.refusal("the host name has no address")))
+    }
+
+    fn refusal(&self, what: &str) -> Refusal {
+        Refusal {
+            reason: None,
+            form: None,
+            detail: format!("{}: {what}", self.phase),
+            peer: self.peer,
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> Refusal {
+        let what = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
+            _ => error.to_string(),
+        };
+        Refusal {
+            reason: is_local_limit(error).then_some(Inconclusive::LocalLimit),
+            ..self.refusal(&what)
+        }
+    }
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Both as libpq; the keepalive times are the kernel's.
+    socket.set_keepalive(true)?;
+    socket.set_nodelay(true)?;
+    socket.connect(address).await
+}
+
+/// Asks for TLS; whether the server will.
+async fn ssl_request(link: &mut Link) -> io::Result<bool> {
+    let mut message = BytesMut::new();
+    frontend::ssl_request(&mut message);
+    link.send(&message).await?;
+    match link.read_byte().await? {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        _ => Err(io::Error::other("what answers is no PostgreSQL server")),
+    }
+}
+
+/// Whether our own side ran out of something: descriptors (EMFILE, ENFILE), ports
+/// (EADDRNOTAVAIL), memory for sockets (ENOBUFS, ENOMEM). Numbers of Linux.
+fn is_local_limit(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 99 | 105 | 12))
+}
+
+fn tls_version(version: rustls::ProtocolVersion) -> &'static str {
+    match version {
+        rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        _ => "TLSv1.3",
+    }
+}
+
+/// Times one phase after the other.
+struct Lap(Instant);
+
+impl Lap {
+    /// Milliseconds since the last call, to the microsecond.
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let elapsed = now.duration_since(self.0);
+        self.0 = now;
+        (elapsed.as_secs_f64() * 1e6).round() / 1e3
+    }
+}

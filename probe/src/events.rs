@@ -1,0 +1,108 @@
+//! One JSON line on standard output for each thing that happens: never for a heartbeat.
+
+use crate::connect::Phases;
+use api::{
+    close_form::CloseForm,
+    report::{Inconclusive, LaneEnd, Outcome, Problem, Report, Server},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+/// A line.
+#[derive(Debug, Serialize)]
+pub struct Line<'a> {
+    /// When, by the pod's wall clock.
+    pub time: Timestamp,
+    /// In which workload.
+    pub workload: &'a str,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event<'a>,
+}
+
+/// What happened.
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "event",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Event<'a> {
+    /// The workload begins.
+    Started {
+        /// Name of the run.
+        run: &'a str,
+        /// How many connections it holds.
+        connections: usize,
+        /// For how long, in milliseconds.
+        duration_ms: u64,
+    },
+    /// Something in the configuration is missing that may still come.
+    Waiting {
+        /// What.
+        problem: &'a Problem,
+    },
+    /// A connection was opened.
+    Connected {
+        /// Which one.
+        lane: usize,
+        /// Our TCP port.
+        local_port: Option<u16>,
+        /// The peer's address and port.
+        peer: Option<SocketAddr>,
+        /// How long each phase took.
+        #[serde(flatten)]
+        phases: Phases,
+        /// What the server told.
+        server: &'a Server,
+    },
+    /// A connection was cut.
+    Cut(Story<'a>),
+    /// A connection ended in another way.
+    Ended(Story<'a>),
+    /// The probe's own process was stopped or starved.
+    Stalled {
+        /// For how long, in milliseconds.
+        ms: i64,
+    },
+    /// The workload has ended.
+    Report {
+        /// The whole of it.
+        report: &'a Report,
+    },
+}
+
+/// The end of one connection.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Story<'a> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why nothing can be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Inconclusive>,
+    /// What the end looked like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<&'a CloseForm>,
+    /// In words, where it was not the end of a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'a str>,
+    /// The rest.
+    #[serde(flatten)]
+    pub end: &'a LaneEnd,
+}
+
+impl Line<'_> {
+    /// Prints the line. That nobody reads is no reason to stop measuring.
+    pub fn print(&self) {
+        if let Ok(mut line) = serde_json::to_vec(self) {
+            line.push(b'\n');
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(&line).and_then(|()| out.flush());
+        }
+    }
+}

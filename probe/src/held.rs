@@ -1,0 +1,126 @@
+//! A connection in the hands of a workload: ask something, or be silent until a moment. In both
+//! cases its end is noticed when it shows.
+
+use crate::{
+    close::is_exhausted,
+    life::Life,
+    session::{Session, Sign},
+    stop::Stop,
+};
+use api::{
+    close_form::ServerMessage,
+    report::{Inconclusive, Phase},
+};
+use tokio::{
+    select,
+    time::{Instant, sleep_until},
+};
+
+/// A held connection.
+pub struct Held {
+    session: Session,
+    stop: Stop,
+    phase: Phase,
+    refused: Option<Refused>,
+}
+
+/// The first request that was answered by an error.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// When.
+    pub at: Instant,
+    /// In which part of the connection's life.
+    pub phase: Phase,
+    /// The error.
+    pub message: ServerMessage,
+}
+
+/// Why a workload ended before its time.
+#[derive(Debug)]
+pub enum Ended {
+    /// There is a sign of the connection's end.
+    Sign(Sign),
+    /// All lanes are to let go.
+    Stopped(Inconclusive),
+}
+
+impl Held {
+    /// Takes a connection.
+    #[must_use]
+    pub fn new(session: Session, stop: Stop) -> Self {
+        Self {
+            session,
+            stop,
+            phase: Phase::LeadIn,
+            refused: None,
+        }
+    }
+
+    /// Enters the next part of its life.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// The part of its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The clocks.
+    #[must_use]
+    pub fn life(&self) -> &Life {
+        self.session.life()
+    }
+
+    /// The session, to end it.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// The first request that was answered by an error, if any was.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Refused> {
+        self.refused.as_ref()
+    }
+
+    /// Sends a statement and waits for its answer. An error in it is remembered, and the
+    /// workload goes on: the connection lives.
+    ///
+    /// # Errors
+    /// The connection ended, or all lanes are to let go.
+    pub async fn request(&mut self, sql: &str) -> Result<(), Ended> {
+        let answer = select! {
+            biased;
+            answer = self.session.ask(sql) => answer.map_err(Ended::Sign)?,
+            reason = self.stop.thrown() => return Err(Ended::Stopped(reason)),
+        };
+        let Some(message) = answer else {
+            return Ok(());
+        };
+        if is_exhausted(&message) {
+            return Err(Ended::Stopped(Inconclusive::PoolExhausted));
+        }
+        let refused = Refused {
+            at: self.session.life().request.unwrap_or_else(Instant::now),
+            phase: self.phase,
+            message,
+        };
+        self.refused.get_or_insert(refused);
+        Ok(())
+    }
+
+    /// Sends nothing until `until`, and reads all the while.
+    ///
+    /// # Errors
+    /// The connection ended, or all lanes are to let go.
+    pub async fn silence(&mut self, until: Instant) -> Result<(), Ended> {
+        // The sign goes first: what came before a request was due is not its answer.
+        select! {
+            biased;
+            sign = self.session.watch() => Err(Ended::Sign(sign)),
+            reason = self.stop.thrown() => Err(Ended::Stopped(reason)),
+            () = sleep_until(until) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Every sentence about a configuration that can't be carried out: what was seen, what was
+//! wanted, what to do. They name keys and never values.
+
+use crate::mounts::Keys;
+use api::{
+    report::{Problem, ProblemReason},
+    secret_keys::{MissingKey, Part},
+    settings::{CaKind, CaSource},
+};
+
+/// The length that a report allows.
+const MAX_MESSAGE: usize = 600;
+/// Key names that are listed.
+const MAX_KEYS: usize = 12;
+
+fn problem(reason: ProblemReason, message: &str) -> Problem {
+    Problem {
+        reason,
+        message: message.chars().take(MAX_MESSAGE).collect(),
+    }
+}
+
+/// A value that can't be used.
+#[must_use]
+pub fn invalid(message: &str) -> Problem {
+    problem(ProblemReason::InvalidValue, message)
+}
+
+/// The Secret is not mounted, or it is empty.
+#[must_use]
+pub fn secret_not_found(name: &str) -> Problem {
+    let message = format!(
+        "Secret {name} is not there, or it is empty. Create it in the probe's namespace, or \
+         correct spec.target.secretName."
+    );
+    problem(ProblemReason::SecretNotFound, &message)
+}
+
+/// A key that the user named is not there.
+#[must_use]
+pub fn named_key_missing(secret: &str, missing: &MissingKey, seen: &Keys) -> Problem {
+    let message = format!(
+        "Secret {secret} has no key {key}, which spec.target.keys.{word} names. It has {seen}.",
+        key = missing.key,
+        word = missing.part.word(),
+        seen = listed(seen),
+    );
+    problem(ProblemReason::SecretKeyMissing, &message)
+}
+
+/// Nothing in the Secret or the manifest is this part.
+#[must_use]
+pub fn part_missing(secret: &str, part: Part, seen: &Keys) -> Problem {
+    let word = part.word();
+    let or_write = match part {
+        Part::Host | Part::Port | Part::Database | Part::User => {
+            format!(", or write spec.target.{word}")
+        }
+        Part::Password | Part::Sslmode | Part::Ca => String::new(),
+    };
+    let message = format!(
+        "Secret {secret} has no {word}: none of {wanted}. It has {seen}. Name the right key in \
+         spec.target.keys.{word}{or_write}.",
+        wanted = part.aliases().join(", "),
+        seen = listed(seen),
+    );
+    problem(ProblemReason::SecretKeyMissing, &message)
+}
+
+/// The object that is to hold the CA lacks it.
+#[must_use]
+pub fn ca_not_found(source: &CaSource, seen: &Keys) -> Problem {
+    let (kind, field) = match source.kind {
+        CaKind::ConfigMap => ("ConfigMap", "caConfigMapName"),
+        CaKind::Secret => ("Secret", "caSecretName"),
+    };
+    let CaSource { name, key, .. } = source;
+    let message = if seen.is_empty() {
+        format!(
+            "{kind} {name} is not there, or it is empty. Create it in the probe's namespace, or \
+             correct spec.target.tls.{field}."
+        )
+    } else {
+        format!(
+            "{kind} {name} has no key {key}. It has {seen}. Name the key with the certificate \
+             authority in spec.target.tls.caKey.",
+            seen = listed(seen)
+        )
+    };
+    problem(ProblemReason::CaNotFound, &message)
+}
+
+/// There is a CA, but it holds no certificate.
+#[must_use]
+pub fn ca_unusable(holder: &str) -> Problem {
+    let message = format!(
+        "{holder} holds no usable certificate. Put the certificate authority there in PEM, with \
+         its BEGIN CERTIFICATE and END CERTIFICATE lines."
+    );
+    problem(ProblemReason::CaNotFound, &message)
+}
+
+/// The mode needs a CA, and there is none.
+#[must_use]
+pub fn ca_wanted(mode: &str, secret: &str) -> Problem {
+    let message = format!(
+        "TLS mode {mode} needs a certificate authority, and there is none: the image has no \
+         certificates of its own. Write spec.target.tls.caConfigMapName or caSecretName, or put \
+         it into Secret {secret} under one of {wanted}.",
+        wanted = Part::Ca.aliases().join(", "),
+    );
+    problem(ProblemReason::CaNotFound, &message)
+}
+
+fn listed(keys: &Keys) -> String {
+    if keys.is_empty() {
+        return "no keys".to_owned();
+    }
+    let mut names: Vec<&str> = keys.keys().map(String::as_str).take(MAX_KEYS).collect();
+    if keys.len() > MAX_KEYS {
+        names.push("…");
+    }
+    names.join(", ")
+}

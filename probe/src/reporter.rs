@@ -1,0 +1,204 @@
+//! Takes what lanes tell and passes it on: to the recorder, to standard output, and into the
+//! termination message.
+//!
+//! The message is written at once for the first cut, and at most every 100 ms otherwise: ten
+//! thousand connections may die in the same second.
+
+use crate::{
+    clock::Clock,
+    connect::Opened,
+    end::End,
+    events::{Event, Line, Story},
+    recorder::Recorder,
+    termination::TerminationMessage,
+};
+use api::report::{Outcome, Problem, Report};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Time between two writes of the termination message.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The reporter of one workload.
+pub struct Reporter {
+    clock: Clock,
+    workload: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    recorder: Recorder,
+    message: Option<TerminationMessage>,
+    /// When the message was last written.
+    written: Option<Instant>,
+    /// Whether something happened since.
+    stale: bool,
+}
+
+impl Reporter {
+    /// A reporter that writes `message`, if there is one to write.
+    #[must_use]
+    pub fn new(clock: Clock, recorder: Recorder, message: Option<TerminationMessage>) -> Self {
+        Self {
+            clock,
+            workload: recorder.workload().to_owned(),
+            state: Mutex::new(State {
+                recorder,
+                message,
+                written: None,
+                stale: true,
+            }),
+        }
+    }
+
+    /// Looks at the record.
+    pub fn look<T>(&self, look: impl FnOnce(&Recorder) -> T) -> T {
+        self.with(|state| look(&state.recorder))
+    }
+
+    /// The workload begins.
+    pub fn started(&self, run: &str, connections: usize, duration_ms: u64, now: Instant) {
+        self.print(
+            now,
+            Event::Started {
+                run,
+                connections,
+                duration_ms,
+            },
+        );
+        self.with(|state| state.write_if_due(now));
+    }
+
+    /// Something is missing that may still come.
+    pub fn waiting(&self, problem: &Problem, now: Instant) {
+        self.print(now, Event::Waiting { problem });
+    }
+
+    /// The process was stopped or starved for so long.
+    pub fn stalled(&self, length: Duration, now: Instant) {
+        let ms = api::lifetime::ms(length);
+        self.print(now, Event::Stalled { ms });
+    }
+
+    /// A connection was opened.
+    pub fn connected(
+        &self,
+        lane: usize,
+        opened: &Opened,
+        local: Option<SocketAddr>,
+        peer: Option<SocketAddr>,
+    ) {
+        let now = Instant::now();
+        let event = Event::Connected {
+            lane,
+            local_port: local.map(|local| local.port()),
+            peer,
+            phases: opened.phases,
+            server: &opened.server,
+        };
+        self.print(now, event);
+        self.with(|state| {
+            state.recorder.connected(&opened.server);
+            state.stale = true;
+            state.write_if_due(now);
+        });
+    }
+
+    /// A lane ended.
+    pub fn ended(&self, lane: usize, end: End) {
+        let now = Instant::now();
+        let (outcome, reason) = (end.outcome, end.reason);
+        let (form, detail) = (end.form.clone(), end.detail.clone());
+        let told = self.with(|state| {
+            let first_cut =
+                outcome == Outcome::Disconnected && state.recorder.counts().disconnected == 0;
+            let told = state.recorder.ended(lane, end);
+            state.stale = true;
+            if first_cut {
+                state.write(now);
+            }
+            state.write_if_due(now);
+            told
+        });
+        let story = Story {
+            outcome,
+            reason,
+            form: form.as_ref(),
+            detail: detail.as_deref(),
+            end: &told,
+        };
+        self.print(
+            now,
+            match outcome {
+                Outcome::Disconnected => Event::Cut(story),
+                Outcome::Survived
+                | Outcome::RequestFailed
+                | Outcome::ConnectFailed
+                | Outcome::Inconclusive => Event::Ended(story),
+            },
+        );
+    }
+
+    /// Writes the message if something happened and it is time to.
+    pub fn tick(&self, now: Instant) {
+        self.with(|state| state.write_if_due(now));
+    }
+
+    /// All lanes have ended: writes the last message and returns the report.
+    pub fn finish(&self, now: Instant) -> Report {
+        self.finish_with(self.look(|recorder| recorder.report(Some(now))), now)
+    }
+
+    /// Nothing could be measured.
+    pub fn refuse(&self, problem: Problem, now: Instant) -> Report {
+        let started_at = self.look(|recorder| recorder.report(None).started_at);
+        let report = Report::of_problem(&self.workload, started_at, problem);
+        self.finish_with(report, now)
+    }
+
+    fn finish_with(&self, report: Report, now: Instant) -> Report {
+        self.with(|state| {
+            state.stale = false;
+            if let Some(message) = &mut state.message {
+                // The report is on standard output too, and nobody could be told otherwise.
+                let _ = message.finish(&report.to_message());
+            }
+        });
+        self.print(now, Event::Report { report: &report });
+        report
+    }
+
+    fn print(&self, now: Instant, event: Event<'_>) {
+        let line = Line {
+            time: self.clock.at(now),
+            workload: &self.workload,
+            event,
+        };
+        line.print();
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn write_if_due(&mut self, now: Instant) {
+        let due = self.written.is_none_or(|written| now >= written + INTERVAL);
+        if self.stale && due {
+            self.write(now);
+        }
+    }
+
+    fn write(&mut self, now: Instant) {
+        self.stale = false;
+        self.written = Some(now);
+        if let Some(message) = &mut self.message {
+            let _ = message.write(&self.recorder.report(None).to_message());
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! A session on a link: requests, answers, and the watch for the end.
+
+use crate::{
+    close::{self, LINGER, MAX_MESSAGES, Said, Symptoms},
+    life::Life,
+    link::{Link, Signal},
+    scrub::Scrubber,
+    stall::{Attention, Moment},
+    wire::{Frame, Frames, Garbage},
+};
+use api::close_form::{MessageKind, ServerMessage, TcpEnd, TlsEnd};
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use std::{io, sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A request may take so long: poolers make one wait up to 120 s for a server connection
+/// (PgBouncer's query_wait_timeout, RDS Proxy's ConnectionBorrowTimeout).
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
+/// Goodbyes may take so long, all together.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What all sessions of a run share.
+pub struct Observer {
+    /// Our own stalls.
+    pub attention: Attention,
+    /// Cleans texts of the server.
+    pub scrubber: Scrubber,
+}
+
+/// A session.
+pub struct Session {
+    link: Link,
+    frames: Frames,
+    /// When the bytes came that are in the frames.
+    arrived: Moment,
+    /// Messages since the last complete answer.
+    said: Vec<Said>,
+    life: Life,
+    /// Whether a request of ours is unanswered.
+    asking: bool,
+    observer: Arc<Observer>,
+}
+
+/// The first that was seen of an end.
+#[derive(Debug)]
+pub struct Sign {
+    moment: Moment,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A message after which there is no session.
+    Fatal,
+    /// The link's own end.
+    Link(Signal),
+    /// A request could not be written.
+    Unsent(io::Error),
+    /// A request was not answered in time.
+    Silence,
+    /// What came is not PostgreSQL's protocol.
+    Garbage,
+}
+
+impl Session {
+    /// A session whose link was established at `established`.
+    #[must_use]
+    pub fn new(link: Link, established: Instant, observer: Arc<Observer>) -> Self {
+        Self {
+            link,
+            frames: Frames::default(),
+            arrived: Moment::exact(established),
+            said: Vec::new(),
+            life: Life::new(established),
+            asking: false,
+            observer,
+        }
+    }
+
+    /// The link below.
+    #[must_use]
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// The clocks.
+    #[must_use]
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// Sends messages that want an answer.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub async fn send(&mut self, messages: &[u8]) -> Result<(), Sign> {
+        self.asking = true;
+        let sent = self.link.send(messages).await;
+        self.life.client_byte = Some(Instant::now());
+        sent.map_err(|error| self.sign(Kind::Unsent(error)))
+    }
+
+    /// Sends a simple query and waits for its answer: the error in it, if there is one.
+    ///
+    /// # Errors
+    /// The session ended, or it gave no answer in time.
+    pub async fn ask(&mut self, sql: &str) -> Result<Option<ServerMessage>, Sign> {
+        let mut message = BytesMut::new();
+        frontend::query(sql, &mut message).map_err(|error| self.sign(Kind::Unsent(error)))?;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        self.send(&message).await?;
+        loop {
+            match timeout_at(deadline, self.frame()).await {
+                Ok(Ok(Frame::Ready(_))) => break,
+                Ok(Ok(_)) => {}
+                Ok(Err(sign)) => return Err(sign),
+                Err(_) => return Err(self.sign(Kind::Silence)),
+            }
+        }
+        let mut said = std::mem::take(&mut self.said).into_iter();
+        let refusal = said.find(|said| said.message.kind == MessageKind::Error);
+        Ok(refusal.map(|said| said.message))
+    }
+
+    /// Watches the session until there is a sign of its end. Nothing is lost if it is dropped
+    /// before.
+    pub async fn watch(&mut self) -> Sign {
+        loop {
+            if let Err(sign) = self.frame().await {
+                return sign;
+            }
+        }
+    }
+
+    /// The next frame. Nothing is lost if it is dropped before.
+    ///
+    /// # Errors
+    /// A sign of the end.
+    pub async fn frame(&mut self) -> Result<Frame, Sign> {
+        loop {
+            match self.frames.next_frame() {
+                Ok(Some(frame)) => {
+                    self.note(&frame);
+                    return match frame {
+                        Frame::Said(message) if message.is_fatal() => Err(Sign {
+                            moment: self.arrived,
+                            kind: Kind::Fatal,
+                        }),
+                        frame => Ok(frame),
+                    };
+                }
+                Ok(None) => {}
+                Err(Garbage) => return Err(self.sign(Kind::Garbage)),
+            }
+            match self.link.read(&mut self.frames).await {
+                Signal::Data => self.arrived = self.now(),
+                end => return Err(self.sign(Kind::Link(end))),
+            }
+        }
+    }
+
+    /// A sign that the caller found in a frame: at login every error is the end.
+    #[must_use]
+    pub fn fatal(&self) -> Sign {
+        Sign {
+            moment: self.arrived,
+            kind: Kind::Fatal,
+        }
+    }
+
+    fn note(&mut self, frame: &Frame) {
+        let at = self.arrived.at;
+        if let Frame::Said(message) = frame {
+            self.said.push(Said {
+                moment: self.arrived,
+                message: message.scrubbed(&self.observer.scrubber),
+            });
+            if self.said.len() > MAX_MESSAGES {
+                let dropped = self.said.remove(0);
+                self.life.server_byte = self.life.server_byte.max(Some(dropped.moment.at));
+            }
+            return;
+        }
+        self.life.server_byte = Some(at);
+        if !self.asking {
+            return;
+        }
+        match frame {
+            Frame::Ready(transaction) => {
+                self.asking = false;
+                self.life.answered(*transaction, at);
+            }
+            Frame::Complete(tag) => self.life.completed(tag, at),
+            Frame::Aside => return,
+            Frame::Said(_) | Frame::Auth(_) | Frame::Parameter { .. } | Frame::Answer => {}
+        }
+        self.life.proof = at;
+    }
+
+    /// Reads what is left after the first sign, and gathers all symptoms. A write that failed
+    /// is no reason to stop reading: the FATAL that explains it may still be there.
+    pub async fn drain(&mut self, sign: Sign) -> Symptoms {
+        let Sign { moment, kind } = sign;
+        let is_tls = self.link.is_tls();
+        let mut tls = None;
+        let mut tcp = None;
+        let mut unsent = None;
+        match kind {
+            Kind::Fatal => {}
+            Kind::Unsent(error) => unsent = Some(error),
+            // The answer was waited for with the socket open; a few seconds change nothing.
+            Kind::Silence | Kind::Garbage => tcp = Some(TcpEnd::Open),
+            Kind::Link(signal) => note_end(signal, &mut tls, &mut tcp),
+        }
+        let deadline = Instant::now() + LINGER;
+        while tcp.is_none() {
+            while let Ok(Some(frame)) = self.frames.next_frame() {
+                if let Frame::Said(message) = frame
+                    && self.said.len() < MAX_MESSAGES
+                {
+                    self.said.push(Said {
+                        moment: self.arrived,
+                        message: message.scrubbed(&self.observer.scrubber),
+                    });
+                }
+            }
+            match timeout_at(deadline, self.link.read(&mut self.frames)).await {
+                Ok(Signal::Data) => self.arrived = self.now(),
+                Ok(signal) => note_end(signal, &mut tls, &mut tcp),
+                Err(_) => tcp = Some(TcpEnd::Open),
+            }
+        }
+        let tcp = match (
+            unsent.as_ref().map(close::tcp_end),
+            tcp.unwrap_or(TcpEnd::Open),
+        ) {
+            // The kernel reports a reset once, to the write, and shows the reader a mere end of
+            // file. EPIPE is the other way round: the FIN was there before the write.
+            (Some(end), TcpEnd::Fin | TcpEnd::Open) if !is_broken_pipe(unsent.as_ref()) => end,
+            (Some(end), TcpEnd::Open) => end,
+            (_, tcp) => tcp,
+        };
+        let tls = is_tls.then(|| {
+            tls.unwrap_or(match tcp {
+                TcpEnd::Fin => TlsEnd::Truncated,
+                TcpEnd::Rst | TcpEnd::TimedOut | TcpEnd::Errno(_) | TcpEnd::Open => TlsEnd::Open,
+            })
+        });
+        Symptoms {
+            said: std::mem::take(&mut self.said),
+            sign: moment,
+            tls,
+            tcp,
+            on_write: self.asking,
+            life: self.life,
+        }
+    }
+
+    /// Leaves politely, within two seconds: `sql` (what tidies up, if anything), Terminate,
+    /// close_notify.
+    pub async fn leave(&mut self, sql: Option<&str>) {
+        let goodbye = async {
+            if let Some(sql) = sql.filter(|_| !self.asking)
+                && self.ask(sql).await.is_err()
+            {
+                return;
+            }
+            let mut message = BytesMut::new();
+            frontend::terminate(&mut message);
+            if self.link.send(&message).await.is_ok() {
+                self.link.close_tls().await;
+            }
+        };
+        // Whether it arrives changes nothing that is reported.
+        let _ = timeout(FAREWELL, goodbye).await;
+    }
+
+    fn now(&self) -> Moment {
+        self.observer.attention.moment(Instant::now())
+    }
+
+    fn sign(&self, kind: Kind) -> Sign {
+        Sign {
+            moment: self.now(),
+            kind,
+        }
+    }
+}
+
+impl Sign {
+    /// Whether what came is not PostgreSQL's protocol: then there is nothing to classify.
+    #[must_use]
+    pub fn is_garbage(&self) -> bool {
+        matches!(self.kind, Kind::Garbage)
+    }
+
+    /// When it was noticed.
+    #[must_use]
+    pub fn at(&self) -> Instant {
+        self.moment.at
+    }
+}
+
+fn note_end(signal: Signal, tls: &mut Option<TlsEnd>, tcp: &mut Option<TcpEnd>) {
+    match signal {
+        Signal::Data => {}
+        Signal::Tls(end) => *tls = Some(end),
+        Signal::Fin => *tcp = Some(TcpEnd::Fin),
+        Signal::Failed(error) => *tcp = Some(close::tcp_end(&error)),
+    }
+}
+
+fn is_broken_pipe(error: Option<&io::Error>) -> bool {
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,153 @@
+//! Watches the probe's own attention: what came while the process was stopped was noticed late.
+//!
+//! A tick is due every 20 ms. A tick that comes late shows that nothing was looked at since
+//! the last one that came in time; whatever is noticed then is known only to have happened in
+//! between. A stall that fits between two ticks stays unseen, so a moment that passes for exact
+//! is late by less than 25 ms at worst; it is late by less than a millisecond as a rule.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Time between two ticks.
+pub const TICK: Duration = Duration::from_millis(20);
+/// How late a tick may come: the timer's own resolution and a busy neighbour on the processor.
+pub const GRACE: Duration = Duration::from_millis(5);
+/// A moment that is known less well than this says nothing about the path under test: a stall
+/// of ten seconds is of the order of the timers and sweeps that are to be told apart.
+pub const TOLERANCE: Duration = Duration::from_secs(10);
+
+/// When something was noticed, and how well that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When it was noticed.
+    pub at: Instant,
+    /// Since when it may have been there unnoticed; equal to `at` unless the process stalled.
+    pub earliest: Instant,
+}
+
+/// The process's attention.
+#[derive(Debug)]
+pub struct Attention(Mutex<Ticks>);
+
+#[derive(Clone, Copy, Debug)]
+struct Ticks {
+    /// The last tick that came in time.
+    good: Instant,
+    /// When the next one is due.
+    due: Instant,
+    /// Whether the last one came late.
+    late: bool,
+}
+
+impl Attention {
+    /// Attention from `now` on.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self(Mutex::new(Ticks::new(now)))
+    }
+
+    /// Takes a tick and returns when the next one is due.
+    pub fn tick(&self, now: Instant) -> Instant {
+        let mut ticks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ticks.tick(now);
+        ticks.due
+    }
+
+    /// What is known of something noticed at `now`.
+    pub fn moment(&self, now: Instant) -> Moment {
+        let ticks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ticks.moment(now)
+    }
+}
+
+impl Moment {
+    /// A moment without a stall.
+    #[must_use]
+    pub fn exact(at: Instant) -> Self {
+        Self { at, earliest: at }
+    }
+
+    /// Whether the process was attentive.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.at == self.earliest
+    }
+
+    /// Whether the process was stopped for so long that the moment is worthless.
+    #[must_use]
+    pub fn is_worthless(&self) -> bool {
+        self.at.saturating_duration_since(self.earliest) > TOLERANCE
+    }
+}
+
+impl Ticks {
+    fn new(now: Instant) -> Self {
+        Self {
+            good: now,
+            due: now + TICK,
+            late: false,
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.late = now > self.due + GRACE;
+        if !self.late {
+            self.good = now;
+        }
+        self.due = now + TICK;
+    }
+
+    /// After a late tick doubt lasts until one comes in time: of what piled up meanwhile, some
+    /// is only looked at after that tick.
+    fn moment(&self, now: Instant) -> Moment {
+        let stalled = self.late || now > self.due + GRACE;
+        Moment {
+            at: now,
+            earliest: if stalled { self.good.min(now) } else { now },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attentive_process_knows_moments_exactly() {
+        let start = Instant::now();
+        let mut ticks = Ticks::new(start);
+        ticks.tick(start + ms(21));
+        assert!(ticks.moment(start + ms(21)).is_exact());
+        assert!(ticks.moment(start + ms(45)).is_exact());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_noticed_after_a_stall_lies_between_the_last_good_tick_and_now() {
+        let start = Instant::now();
+        let mut ticks = Ticks::new(start);
+        ticks.tick(start + ms(20));
+        // The process is stopped; a lane wakes before the tick does, and another one after it.
+        let (before, after) = (start + ms(900), start + ms(901));
+        assert_eq!(ticks.moment(before).earliest, start + ms(20));
+        ticks.tick(after);
+        assert_eq!(ticks.moment(after).earliest, start + ms(20));
+        // The next tick comes in time: attention is back.
+        ticks.tick(start + ms(921));
+        assert!(ticks.moment(start + ms(922)).is_exact());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_beyond_the_tolerance_makes_a_moment_worthless() {
+        let start = Instant::now();
+        let ticks = Ticks::new(start);
+        assert!(!ticks.moment(start + TOLERANCE).is_worthless());
+        assert!(ticks.moment(start + TOLERANCE + ms(1)).is_worthless());
+    }
+}

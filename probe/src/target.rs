@@ -1,0 +1,203 @@
+//! Settings and mounted files in, an endpoint out.
+
+use crate::{
+    mounts::{Keys, Mounted},
+    password::Password,
+    problem,
+    scrub::Scrubber,
+    tls::{Authorities, Tls, Verification},
+};
+use api::{
+    report::Problem,
+    secret_keys::{self, Part},
+    settings::TargetSettings,
+    target::TlsMode,
+};
+
+/// PostgreSQL's port.
+const DEFAULT_PORT: u16 = 5432;
+
+/// Where to connect, as whom, and how the way is secured.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// Role.
+    pub user: String,
+    /// Password. A server may let the role in without one.
+    pub password: Option<Password>,
+    /// TLS.
+    pub encryption: Encryption,
+}
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Debug)]
+pub enum Encryption {
+    /// Never.
+    Never,
+    /// If the server can.
+    IfOffered(Tls),
+    /// Always.
+    Always(Tls),
+}
+
+impl Endpoint {
+    /// Puts an endpoint together. What the manifest says goes before the Secret.
+    ///
+    /// # Errors
+    /// What is missing or can't be used, and what to do.
+    pub fn new(target: &TargetSettings, mounted: &Mounted) -> Result<Self, Problem> {
+        let secret = &mounted.secret;
+        if secret.is_empty() {
+            return Err(problem::secret_not_found(&target.secret_name));
+        }
+        let find = |part| find(target, secret, part);
+        let needed = |part, written: &Option<String>| {
+            match written {
+                Some(written) => Some(written.clone()),
+                None => find(part)?.map(str::to_owned),
+            }
+            .ok_or_else(|| problem::part_missing(&target.secret_name, part, secret))
+        };
+        let host = needed(Part::Host, &target.host)?;
+        let user = needed(Part::User, &target.user)?;
+        let database = match &target.database {
+            Some(database) => database.clone(),
+            // As libpq does.
+            None => find(Part::Database)?.unwrap_or(&user).to_owned(),
+        };
+        let port = match (target.port, find(Part::Port)?) {
+            (Some(port), _) => port,
+            (None, None) => DEFAULT_PORT,
+            (None, Some(port)) => parse_port(&target.secret_name, port)?,
+        };
+        Ok(Self {
+            encryption: encryption(target, mounted, &host)?,
+            password: find(Part::Password)?.map(Password::new),
+            host,
+            port,
+            database,
+            user,
+        })
+    }
+
+    /// Removes what identifies this endpoint and its owner from texts.
+    #[must_use]
+    pub fn scrubber(&self) -> Scrubber {
+        let password = self.password.as_ref().map_or("", Password::reveal);
+        Scrubber::new(&[
+            (password, "<password>"),
+            (&self.user, "<user>"),
+            (&self.database, "<database>"),
+            (&self.host, "<host>"),
+        ])
+    }
+}
+
+/// A value of the Secret; an empty one is as good as none.
+fn find<'a>(
+    target: &TargetSettings,
+    secret: &'a Keys,
+    part: Part,
+) -> Result<Option<&'a str>, Problem> {
+    secret_keys::find(secret, &target.keys, part)
+        .map(|value| value.filter(|value| !value.is_empty()))
+        .map_err(|missing| problem::named_key_missing(&target.secret_name, &missing, secret))
+}
+
+fn parse_port(secret: &str, port: &str) -> Result<u16, Problem> {
+    port.trim()
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| {
+            problem::invalid(&format!(
+                "The port in Secret {secret} is no number from 1 to 65535. Correct it, or write \
+             spec.target.port."
+            ))
+        })
+}
+
+/// libpq's modes. Require with a CA at hand verifies like VerifyCA (PostgreSQL documentation, "SSL
+/// Mode Descriptions"); Prefer verifies nothing.
+fn encryption(
+    target: &TargetSettings,
+    mounted: &Mounted,
+    host: &str,
+) -> Result<Encryption, Problem> {
+    let mode = match target.tls_mode {
+        Some(mode) => Some(mode),
+        None => sslmode(target, &mounted.secret)?,
+    };
+    if mode == Some(TlsMode::Disable) {
+        return Ok(Encryption::Never);
+    }
+    let authorities = authorities(target, mounted)?;
+    let mode = mode.unwrap_or(match authorities {
+        Some(_) => TlsMode::VerifyFull,
+        None => TlsMode::Require,
+    });
+    let wanted = |word| problem::ca_wanted(word, &target.secret_name);
+    let (verification, word) = match (mode, authorities) {
+        (TlsMode::Disable, _) => return Ok(Encryption::Never),
+        (TlsMode::Prefer, _) => (Verification::None, "Prefer"),
+        (TlsMode::Require, None) => (Verification::None, "Require"),
+        (TlsMode::Require | TlsMode::VerifyCA, Some(ca)) => (Verification::Chain(ca), "VerifyCA"),
+        (TlsMode::VerifyFull, Some(ca)) => (Verification::Full(ca), "VerifyFull"),
+        (TlsMode::VerifyCA, None) => return Err(wanted("VerifyCA")),
+        (TlsMode::VerifyFull, None) => return Err(wanted("VerifyFull")),
+    };
+    let tls = Tls::new(host, verification, word).ok_or_else(|| {
+        problem::invalid(
+            "The host is no name that a certificate can be made out to. Correct \
+             spec.target.host, or write spec.target.tls.mode: VerifyCA.",
+        )
+    })?;
+    Ok(match mode {
+        TlsMode::Prefer => Encryption::IfOffered(tls),
+        _ => Encryption::Always(tls),
+    })
+}
+
+fn sslmode(target: &TargetSettings, secret: &Keys) -> Result<Option<TlsMode>, Problem> {
+    let Some(sslmode) = find(target, secret, Part::Sslmode)? else {
+        return Ok(None);
+    };
+    TlsMode::from_sslmode(sslmode.trim())
+        .map(Some)
+        .ok_or_else(|| {
+            problem::invalid(&format!(
+                "The sslmode in Secret {} is none of disable, prefer, require, verify-ca, \
+             verify-full. Correct it, or write spec.target.tls.mode.",
+                target.secret_name
+            ))
+        })
+}
+
+/// The certificate authority that the manifest names, else the one in the Secret.
+fn authorities(target: &TargetSettings, mounted: &Mounted) -> Result<Option<Authorities>, Problem> {
+    let (pem, holder) = match &target.ca {
+        Some(source) => match mounted.ca.get(&source.key) {
+            Some(pem) => (
+                pem.as_str(),
+                format!("Key {} of {}", source.key, source.name),
+            ),
+            None => return Err(problem::ca_not_found(source, &mounted.ca)),
+        },
+        None => match find(target, &mounted.secret, Part::Ca)? {
+            Some(pem) => (pem, format!("The CA in Secret {}", target.secret_name)),
+            None => return Ok(None),
+        },
+    };
+    match Authorities::from_pem(pem) {
+        Some(authorities) => Ok(Some(authorities)),
+        None => Err(problem::ca_unusable(&holder)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
