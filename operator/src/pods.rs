@@ -258,3 +258,6 @@ fn short(text: &str) -> String {
     api::report::shorten(&mut text, 300);
     text
 }
+
+#[cfg(test)]
+mod tests;

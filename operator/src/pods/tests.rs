@@ -1,0 +1,136 @@
+//! Pods as the kubelet and the controllers describe them.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn pod(status: Value) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": "p", "namespace": "ns", "uid": "u1",
+            "creationTimestamp": "2026-11-23T10:00:00Z",
+            "labels": {RUN_LABEL: "t-abcde-1", ATTEMPT_LABEL: "1", INDEX_LABEL: "1"},
+            "annotations": {WORKLOADS_ANNOTATION: "0,2"},
+        },
+        "status": status,
+    }))
+    .unwrap()
+}
+
+fn running(conditions: Value) -> Pod {
+    pod(json!({
+        "phase": "Running",
+        "conditions": conditions,
+        "containerStatuses": [{
+            "name": "probe", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "started": true,
+            "state": {"running": {"startedAt": "2026-11-23T10:00:05Z"}},
+        }],
+    }))
+}
+
+fn cut_since(pod: &Pod) -> Option<String> {
+    match distil(pod).unwrap().phase {
+        PodPhase::Running { cut_since, .. } => cut_since.map(|at| at.to_string()),
+        phase => panic!("{phase:?}"),
+    }
+}
+
+fn unready(type_: &str, since: &str) -> Value {
+    json!([{"type": type_, "status": "False", "lastTransitionTime": since}])
+}
+
+#[test]
+fn a_pod_knows_its_workload_by_the_index_of_its_attempt() {
+    let facts = distil(&pod(json!({"phase": "Pending"}))).unwrap();
+    assert_eq!(
+        (facts.attempt, facts.workload, facts.phase),
+        (1, 2, PodPhase::Starting)
+    );
+}
+
+#[test]
+fn a_pod_that_turned_unready_has_a_cut_connection() {
+    let cut = running(unready("ContainersReady", "2026-11-23T10:20:07Z"));
+    assert_eq!(cut_since(&cut).as_deref(), Some("2026-11-23T10:20:07Z"));
+}
+
+#[test]
+fn a_pod_that_was_never_ready_has_not() {
+    assert_eq!(
+        cut_since(&running(unready("ContainersReady", "2026-11-23T10:00:00Z"))),
+        None
+    );
+}
+
+#[test]
+fn a_node_that_stopped_answering_cuts_nothing() {
+    let lost = running(json!([
+        {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-23T10:20:07Z"},
+        {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-11-23T10:00:06Z"},
+    ]));
+    assert_eq!(cut_since(&lost), None);
+}
+
+#[test]
+fn a_pod_that_is_being_deleted_cuts_nothing() {
+    let mut pod = running(unready("ContainersReady", "2026-11-23T10:20:07Z"));
+    pod.metadata.deletion_timestamp = pod.metadata.creation_timestamp.clone();
+    assert_eq!(cut_since(&pod), None);
+}
+
+#[test]
+fn an_evicted_pod_is_remembered_with_its_last_words() {
+    let report = json!({"workload": "idle", "startedAt": "2026-11-23T10:00:05Z", "arms": []});
+    let evicted = pod(json!({
+        "phase": "Failed",
+        "conditions": [{
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+            "lastTransitionTime": "2026-11-23T10:20:07Z",
+        }],
+        "containerStatuses": [{
+            "name": "probe", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {
+                "exitCode": 5, "reason": "Error", "finishedAt": "2026-11-23T10:20:08Z",
+                "message": report.to_string(),
+            }},
+        }],
+    }));
+    let pods = Pods::default();
+    pods.observe(&Event::Apply(evicted.clone()));
+    pods.observe(&Event::Delete(evicted));
+    let facts = pods.of("ns", "t-abcde-1").remove(0);
+    assert!(facts.gone);
+    assert_eq!(facts.disruption, Some(Inconclusive::Evicted));
+    let PodPhase::Ended(end) = facts.phase else {
+        panic!("{:?}", facts.phase)
+    };
+    assert_eq!((end.exit_code, end.report.is_some()), (Some(5), true));
+    pods.forget("ns", "t-abcde-1");
+    assert!(pods.of("ns", "t-abcde-1").is_empty());
+}
+
+#[test]
+fn a_list_tells_which_pods_are_gone() {
+    let pods = Pods::default();
+    pods.observe(&Event::Apply(running(json!([]))));
+    pods.observe(&Event::Init);
+    pods.observe(&Event::InitDone);
+    assert!(pods.of("ns", "t-abcde-1")[0].gone);
+}
+
+#[test]
+fn an_image_that_does_not_come_is_told_in_the_kubelets_words() {
+    let stuck = pod(json!({
+        "phase": "Pending",
+        "containerStatuses": [{
+            "name": "probe", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling\nimage"}},
+        }],
+    }));
+    let PodPhase::Stuck { cause, seen, .. } = distil(&stuck).unwrap().phase else {
+        panic!()
+    };
+    assert_eq!(
+        (cause, seen.as_str()),
+        (Stuck::Image, "ImagePullBackOff Back-off pulling image")
+    );
+}
