@@ -12,6 +12,10 @@
 //! Nothing here reads a clock, waits, or talks to anyone.
 
 #![allow(
+    clippy::duplicated_attributes,
+    reason = "printcolumns share types and priorities; clippy takes that for a repetition"
+)]
+#![allow(
     unreachable_pub,
     reason = "KubeSchema's derive copies a struct into a function"
 )]

@@ -1,6 +1,8 @@
 //! What users may write: every manifest of `cases/`, and the samples of `deploy/`, against the schema and
 //! its rules, without a cluster. The same files go to a real API server in the lab's tests.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use api::{ConnectionProbe, Settings};
 use kube::CustomResourceExt;
 use serde_json::Value;

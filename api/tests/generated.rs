@@ -1,5 +1,7 @@
 //! The generated files are in step with the code. `make generate` writes them anew.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use api::{ConnectionProbe, ConnectionProbeRun};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -1,6 +1,8 @@
 //! A ConnectionProbe on a real cluster: API server, kubelet, PgBouncer, PostgreSQL. A namespace each, all at
 //! once; what kills parts of the cluster is in kill.rs.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use api::report::{Inconclusive, Outcome};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{EvictParams, PostParams};

@@ -1,5 +1,7 @@
 //! The commands that the documents tell people to type.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use lab::cluster::require_lab;
 use std::{
     fs,

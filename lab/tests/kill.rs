@@ -1,5 +1,7 @@
 //! What kills or changes the operator that all tests share: run last, one at a time, by `make test`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use api::report::Inconclusive;
 use lab::cluster::{eventually, in_namespace, kubectl};
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! What the operator may do, what it did, and what leaks. Runs after the other cluster tests: it reads the
 //! audit log that they left.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use lab::{
     audit,
     cluster::{in_namespace, kubectl, require_lab},

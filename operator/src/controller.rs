@@ -124,6 +124,10 @@ fn look_again(wake: Option<Timestamp>, now: Timestamp) -> Action {
     )
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that Controller asks for"
+)]
 fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -> Action {
     context.metrics.failed(error.reason());
     if error.is_conflict() {

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn pod(status: Value) -> Pod {
+fn pod(status: &Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {
             "name": "p", "namespace": "ns", "uid": "u1",
@@ -16,8 +16,8 @@ fn pod(status: Value) -> Pod {
     .unwrap()
 }
 
-fn running(conditions: Value) -> Pod {
-    pod(json!({
+fn running(conditions: &Value) -> Pod {
+    pod(&json!({
         "phase": "Running",
         "conditions": conditions,
         "containerStatuses": [{
@@ -40,7 +40,7 @@ fn unready(type_: &str, since: &str) -> Value {
 
 #[test]
 fn a_pod_knows_its_workload_by_the_index_of_its_attempt() {
-    let facts = distil(&pod(json!({"phase": "Pending"}))).unwrap();
+    let facts = distil(&pod(&json!({"phase": "Pending"}))).unwrap();
     assert_eq!(
         (facts.attempt, facts.workload, facts.phase),
         (1, 2, PodPhase::Starting)
@@ -49,21 +49,24 @@ fn a_pod_knows_its_workload_by_the_index_of_its_attempt() {
 
 #[test]
 fn a_pod_that_turned_unready_has_a_cut_connection() {
-    let cut = running(unready("ContainersReady", "2026-11-23T10:20:07Z"));
+    let cut = running(&unready("ContainersReady", "2026-11-23T10:20:07Z"));
     assert_eq!(cut_since(&cut).as_deref(), Some("2026-11-23T10:20:07Z"));
 }
 
 #[test]
 fn a_pod_that_was_never_ready_has_not() {
     assert_eq!(
-        cut_since(&running(unready("ContainersReady", "2026-11-23T10:00:00Z"))),
+        cut_since(&running(&unready(
+            "ContainersReady",
+            "2026-11-23T10:00:00Z"
+        ))),
         None
     );
 }
 
 #[test]
 fn a_node_that_stopped_answering_cuts_nothing() {
-    let lost = running(json!([
+    let lost = running(&json!([
         {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-23T10:20:07Z"},
         {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-11-23T10:00:06Z"},
     ]));
@@ -72,7 +75,7 @@ fn a_node_that_stopped_answering_cuts_nothing() {
 
 #[test]
 fn a_pod_that_is_being_deleted_cuts_nothing() {
-    let mut pod = running(unready("ContainersReady", "2026-11-23T10:20:07Z"));
+    let mut pod = running(&unready("ContainersReady", "2026-11-23T10:20:07Z"));
     pod.metadata.deletion_timestamp = pod.metadata.creation_timestamp.clone();
     assert_eq!(cut_since(&pod), None);
 }
@@ -80,7 +83,7 @@ fn a_pod_that_is_being_deleted_cuts_nothing() {
 #[test]
 fn an_evicted_pod_is_remembered_with_its_last_words() {
     let report = json!({"workload": "idle", "startedAt": "2026-11-23T10:00:05Z", "arms": []});
-    let evicted = pod(json!({
+    let evicted = pod(&json!({
         "phase": "Failed",
         "conditions": [{
             "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
@@ -111,7 +114,7 @@ fn an_evicted_pod_is_remembered_with_its_last_words() {
 #[test]
 fn a_list_tells_which_pods_are_gone() {
     let pods = Pods::default();
-    pods.observe(&Event::Apply(running(json!([]))));
+    pods.observe(&Event::Apply(running(&json!([]))));
     pods.observe(&Event::Init);
     pods.observe(&Event::InitDone);
     assert!(pods.of("ns", "t-abcde-1")[0].gone);
@@ -119,7 +122,7 @@ fn a_list_tells_which_pods_are_gone() {
 
 #[test]
 fn an_image_that_does_not_come_is_told_in_the_kubelets_words() {
-    let stuck = pod(json!({
+    let stuck = pod(&json!({
         "phase": "Pending",
         "containerStatuses": [{
             "name": "probe", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
