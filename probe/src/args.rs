@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{mounts::Mounts, problem, run::Setup};
+use crate::{mounts::Mounts, problem, run::Setup, session::ANSWER_TIMEOUT};
 use api::{report::Problem, settings::Settings};
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
@@ -23,13 +23,21 @@ const WAIT_IN_A_POD: Duration = Duration::from_secs(120);
 #[derive(Debug, Parser)]
 #[command(name = "connection-probe", version, max_term_width = 100)]
 pub struct Cli {
+    /// What to do.
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
+/// The subcommands.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
+    /// Holds connections.
     Run(Run),
+    /// Print the results table of a run.
+    ///
+    /// Reads a ConnectionProbeRun as JSON from standard input:
+    /// kubectl get cproberun NAME -o json | connection-probe table
+    Table,
 }
 
 /// Hold the connections of one workload, or of all.
@@ -54,7 +62,7 @@ Example, by hand:
   printf %s pulp       > secrets/pulp-db/user
   cat /path/to/password > secrets/pulp-db/password
   connection-probe run --settings settings.json --secrets secrets")]
-struct Run {
+pub struct Run {
     /// The settings as JSON; `-` reads standard input. Absent: the environment variable
     /// CONNECTION_PROBE_SETTINGS holds the JSON itself
     #[arg(long, value_name = "FILE")]
@@ -86,30 +94,35 @@ struct Run {
     /// index, else not at all
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait_for_secret: Option<Duration>,
+
+    /// How long a request may go unanswered before the connection counts as timed out. Absent:
+    /// 150s, as poolers make requests wait up to 120s
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    answer_timeout: Option<Duration>,
 }
 
-impl Cli {
+impl Run {
     /// What the arguments mean.
     #[must_use]
     pub fn setup(self) -> Setup {
-        let Command::Run(run) = self.command;
         let default_log = || {
             let path = Path::new(TERMINATION_LOG);
             path.exists().then(|| path.to_owned())
         };
         Setup {
-            settings: read_settings(run.settings.as_deref()),
+            settings: read_settings(self.settings.as_deref()),
             mounts: Mounts {
-                config_maps: run.config_maps.unwrap_or_else(|| run.secrets.clone()),
-                secrets: run.secrets,
+                config_maps: self.config_maps.unwrap_or_else(|| self.secrets.clone()),
+                secrets: self.secrets,
             },
-            index: run.index,
-            termination_log: run.termination_log.or_else(default_log),
-            listen: run.listen,
-            wait: run.wait_for_secret.unwrap_or(match run.index {
+            index: self.index,
+            termination_log: self.termination_log.or_else(default_log),
+            listen: self.listen,
+            wait: self.wait_for_secret.unwrap_or(match self.index {
                 Some(_) => WAIT_IN_A_POD,
                 None => Duration::ZERO,
             }),
+            answer_timeout: self.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
         }
     }
 }
@@ -147,7 +160,10 @@ mod tests {
 
     fn setup(args: &[&str]) -> Setup {
         let args = ["connection-probe", "run"].iter().chain(args);
-        Cli::try_parse_from(args).unwrap().setup()
+        match Cli::try_parse_from(args).unwrap().command {
+            Command::Run(run) => run.setup(),
+            Command::Table => unreachable!("not asked for"),
+        }
     }
 
     #[test]

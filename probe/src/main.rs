@@ -1,7 +1,12 @@
 //! Arguments in, exit code out.
 
 use clap::Parser;
-use probe::{args::Cli, clock::Clock, exit::Exit, run};
+use probe::{
+    args::{Cli, Command},
+    clock::Clock,
+    exit::Exit,
+    run::{self, Setup},
+};
 use std::{io, panic, process::ExitCode};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -12,7 +17,14 @@ use tokio::{
 
 fn main() -> ExitCode {
     exit_on_panic();
-    let setup = Cli::parse().setup();
+    match Cli::parse().command {
+        Command::Run(args) => hold(args.setup()).into(),
+        Command::Table => print_table().into(),
+    }
+}
+
+/// Holds the connections to their ends.
+fn hold(setup: Setup) -> Exit {
     // As many descriptors as we may have: each connection needs one. If it can't be raised, lanes
     // that find none say so themselves.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -20,7 +32,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("The runtime can't be started: {error}.");
-            return Exit::Internal.into();
+            return Exit::Internal;
         }
     };
     #[expect(
@@ -28,9 +40,21 @@ fn main() -> ExitCode {
         reason = "the one reading of the wall clock; all else is counted from it"
     )]
     let clock = Clock::new(jiff::Timestamp::now(), Instant::now());
-    runtime
-        .block_on(run::run(setup, clock, terminated()))
-        .into()
+    runtime.block_on(run::run(setup, clock, terminated()))
+}
+
+/// Prints the results table of the run on standard input.
+fn print_table() -> Exit {
+    match serde_json::from_reader(io::stdin().lock()) {
+        Ok(run) => {
+            print!("{}", api::table::results(&run));
+            Exit::Complete
+        }
+        Err(error) => {
+            eprintln!("Standard input is no ConnectionProbeRun in JSON: {error}.");
+            Exit::Misconfigured
+        }
+    }
 }
 
 /// One thread for all connections, so that none waits for a lock or another processor; a second
