@@ -1,4 +1,5 @@
-//! Helpers for tests on real parts: the lab's cluster, its audit log.
+//! Helpers for tests on real parts: the lab's cluster, its audit log; a PostgreSQL and a PgBouncer of
+//! one's own, a relay with faults, and the probe that is held against them.
 
 #![allow(
     clippy::expect_used,
@@ -9,4 +10,10 @@
 )]
 
 pub mod audit;
+pub mod certificates;
 pub mod cluster;
+pub mod holding;
+pub mod pgbouncer;
+pub mod postgres;
+pub mod relay;
+pub mod server;

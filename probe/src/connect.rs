@@ -231,7 +231,11 @@ impl Attempt<'_> {
     fn failed(&self, error: &io::Error) -> Refusal {
         let what = match error.kind() {
             io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
-            _ => error.to_string(),
+            // Rust appends its number, which says no more than the words.
+            _ => match error.to_string().split_once(" (os error") {
+                Some((words, _)) => words.to_owned(),
+                None => error.to_string(),
+            },
         };
         Refusal {
             reason: is_local_limit(error).then_some(Inconclusive::LocalLimit),

@@ -49,6 +49,8 @@ pub struct Setup {
     pub listen: Option<SocketAddr>,
     /// How long to wait for credentials that are not there.
     pub wait: Duration,
+    /// How long a request may take.
+    pub answer_timeout: Duration,
 }
 
 /// Holds the connections until all have ended or `shutdown` comes.
@@ -192,6 +194,7 @@ impl Hold<'_> {
         let endpoint = self.endpoint().await?;
         let observer = Arc::new(Observer {
             scrubber: endpoint.scrubber(),
+            answer_timeout: self.setup.answer_timeout,
             attention: Attention::new(Instant::now()),
         });
         let addresses = connect::resolve(&endpoint.host, endpoint.port).await;

@@ -14,7 +14,7 @@ use postgres_protocol::message::frontend;
 use std::{io, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// A request may take so long: poolers make one wait up to 120 s for a server connection
+/// A request may take so long as a rule: poolers make one wait up to 120 s for a server connection
 /// (PgBouncer's query_wait_timeout, RDS Proxy's ConnectionBorrowTimeout).
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
 /// Goodbyes may take so long, all together.
@@ -26,6 +26,8 @@ pub struct Observer {
     pub attention: Attention,
     /// Cleans texts of the server.
     pub scrubber: Scrubber,
+    /// How long a request may take.
+    pub answer_timeout: Duration,
 }
 
 /// A session.
@@ -108,7 +110,7 @@ impl Session {
     pub async fn ask(&mut self, sql: &str) -> Result<Option<ServerMessage>, Sign> {
         let mut message = BytesMut::new();
         frontend::query(sql, &mut message).map_err(|error| self.sign(Kind::Unsent(error)))?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let deadline = Instant::now() + self.observer.answer_timeout;
         self.send(&message).await?;
         loop {
             match timeout_at(deadline, self.frame()).await {

@@ -96,7 +96,7 @@ async fn a_failed_login_has_no_lifetime_and_harms_readiness() {
     let refusal = Refusal {
         reason: None,
         form: None,
-        detail: "TCP connect: Connection refused (os error 111)".into(),
+        detail: "TCP connect: Connection refused".into(),
         peer: None,
     };
     recorder.ended(1, End::refused(refusal, start));

@@ -1,0 +1,229 @@
+//! The probe, held against something in this very process.
+
+use api::{
+    report::{Ending, LaneEnd, Report},
+    settings::{Pattern, Settings, TargetSettings, WorkloadSettings},
+    target::TlsMode,
+};
+use jiff::Timestamp;
+use probe::{clock::Clock, exit::Exit, mounts::Mounts, run, run::Setup};
+use std::{fs, time::Duration};
+use tempfile::TempDir;
+use tokio::{runtime::Builder, sync::oneshot, time::Instant};
+
+/// What is to be held.
+pub struct Holding {
+    settings: Settings,
+    files: Vec<(&'static str, String)>,
+}
+
+/// A probe at work, on a thread of its own as in its own process.
+pub struct Held {
+    ended: oneshot::Receiver<(Exit, Report)>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Holding {
+    /// One lane of a workload, on a port on loopback, for two seconds and without TLS.
+    #[must_use]
+    pub fn new(port: u16, user: &str, password: &str) -> Self {
+        let target = TargetSettings {
+            secret_name: "credentials".into(),
+            keys: api::target::SecretKeys::default(),
+            host: Some("127.0.0.1".into()),
+            port: Some(port),
+            database: Some("postgres".into()),
+            user: Some(user.into()),
+            tls_mode: Some(TlsMode::Disable),
+            ca: None,
+        };
+        let workload = WorkloadSettings {
+            name: "held".into(),
+            pattern: Pattern::Idle,
+        };
+        Self {
+            settings: Settings {
+                run: "test-1".into(),
+                target,
+                duration_ms: 2000,
+                connections: 1,
+                client: api::measurement::Client::Raw,
+                workloads: vec![workload],
+                indexes: vec![0],
+            },
+            files: vec![("password", password.into())],
+        }
+    }
+
+    /// Does something else.
+    #[must_use]
+    pub fn pattern(mut self, pattern: Pattern) -> Self {
+        self.settings.workloads[0].pattern = pattern;
+        self
+    }
+
+    /// Holds longer or shorter.
+    #[must_use]
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.settings.duration_ms = u64::try_from(duration.as_millis()).expect("short");
+        self
+    }
+
+    /// Holds more connections.
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.settings.connections = connections;
+        self
+    }
+
+    /// Connects to another name.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.settings.target.host = Some(host.into());
+        self
+    }
+
+    /// Encrypts.
+    #[must_use]
+    pub fn tls(mut self, mode: TlsMode) -> Self {
+        self.settings.target.tls_mode = Some(mode);
+        self
+    }
+
+    /// Has a certificate authority in the Secret.
+    #[must_use]
+    pub fn ca(mut self, pem: &str) -> Self {
+        self.files.push(("ca.crt", pem.to_owned()));
+        self
+    }
+
+    /// Starts the probe.
+    #[must_use]
+    pub fn start(self) -> Held {
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let folder = tempfile::tempdir().expect("a folder");
+            let setup = self.setup(&folder);
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            let exit = runtime.block_on(async {
+                let clock = Clock::new(now(), Instant::now());
+                run::run(setup, clock, async { _ = stopped.await }).await
+            });
+            let message = fs::read_to_string(folder.path().join("message")).expect("a message");
+            // Nobody waits any more if the test has failed.
+            let _ = end.send((exit, Report::parse(&message).expect("a report")));
+        });
+        Held {
+            ended,
+            stop: Some(stop),
+        }
+    }
+
+    /// Starts the probe and waits for its report.
+    pub async fn run(self) -> Report {
+        self.start().report().await
+    }
+
+    fn setup(self, folder: &TempDir) -> Setup {
+        let secret = folder.path().join("credentials");
+        fs::create_dir(&secret).expect("a folder");
+        for (key, value) in self.files {
+            fs::write(secret.join(key), value).expect("a file");
+        }
+        Setup {
+            settings: Ok(self.settings),
+            mounts: Mounts {
+                secrets: folder.path().to_owned(),
+                config_maps: folder.path().to_owned(),
+            },
+            index: Some(0),
+            termination_log: Some(folder.path().join("message")),
+            listen: None,
+            wait: Duration::ZERO,
+            answer_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Held {
+    /// Tells it to stop, as SIGTERM does.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits for its report, which must be complete.
+    ///
+    /// # Panics
+    /// It is not.
+    pub async fn report(self) -> Report {
+        let (exit, report) = self.end().await;
+        assert_eq!(exit, Exit::Complete, "{report:?}");
+        report
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// The probe panicked.
+    pub async fn end(mut self) -> (Exit, Report) {
+        // Kept until here: dropped, it would stop the probe.
+        let _stop = self.stop.take();
+        self.ended.await.expect("the probe's end")
+    }
+}
+
+/// The one way in which all connections of a report ended.
+///
+/// # Panics
+/// There are several.
+#[must_use]
+pub fn only_ending(report: &Report) -> &Ending {
+    let endings = &report
+        .arms
+        .first()
+        .unwrap_or_else(|| panic!("{report:?}"))
+        .endings;
+    assert_eq!(endings.len(), 1, "{endings:#?}");
+    &endings[0]
+}
+
+/// The one connection that ended.
+///
+/// # Panics
+/// There are several.
+#[must_use]
+pub fn only_lane(ending: &Ending) -> &LaneEnd {
+    assert_eq!(ending.lanes.len(), 1, "{ending:#?}");
+    &ending.lanes[0]
+}
+
+/// The first and the last moment, by the wall clock, at which this connection may have ended
+/// according to the report.
+///
+/// # Panics
+/// It did not end.
+#[must_use]
+pub fn span(lane: &LaneEnd) -> (Timestamp, Timestamp) {
+    let lifetime = lane.lifetime.expect("a lifetime");
+    let width = lifetime.max_ms.expect("an end") - lifetime.min_ms;
+    (
+        lane.at - Duration::from_millis(width.try_into().expect("a width")),
+        lane.at,
+    )
+}
+
+/// The wall clock, for the truth that a report is compared with.
+#[must_use]
+pub fn now() -> Timestamp {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test knows when it did something"
+    )]
+    Timestamp::now()
+}

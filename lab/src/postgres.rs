@@ -1,0 +1,230 @@
+//! A PostgreSQL of one's own, on loopback.
+
+use crate::{
+    certificates::Identity,
+    server::{Folder, Server, command, free_port, send_signal},
+};
+use std::{
+    fs,
+    process::Stdio,
+    sync::{Arc, Mutex, Weak},
+    thread::sleep,
+    time::Duration,
+};
+
+/// Debian's folder of PostgreSQL 15's programs.
+const BIN: &str = "/usr/lib/postgresql/15/bin";
+
+/// A running server. Role and database `postgres` are the administrator's, over its own socket.
+pub struct Postgres {
+    server: Server,
+    folder: Folder,
+    _template: Arc<Folder>,
+    /// Its TCP port on 127.0.0.1.
+    pub port: u16,
+}
+
+/// What differs between servers.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// Lines for `postgresql.conf`.
+    pub settings: &'a str,
+    /// TLS certificate and key.
+    pub identity: Option<&'a Identity>,
+}
+
+impl Postgres {
+    /// Starts a server.
+    #[must_use]
+    pub fn start(options: &Options<'_>) -> Self {
+        let folder = Folder::default();
+        let (data, log) = (folder.path("data"), folder.path("log"));
+        let template = template();
+        let copied = command("cp")
+            .arg("-r")
+            .arg(template.path("data"))
+            .arg(&data)
+            .status();
+        assert!(copied.expect("cp").success());
+        let port = free_port();
+        let mut settings = format!(
+            "port = {port}\nunix_socket_directories = '{}'\n{FAST}{}\n",
+            folder.path("").display(),
+            options.settings
+        );
+        if let Some(identity) = options.identity {
+            let certificate = folder.write("server.crt", &identity.certificate);
+            let key = folder.write("server.key", &identity.key);
+            settings += &format!(
+                "ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'\n",
+                certificate.display(),
+                key.display()
+            );
+        }
+        let conf = folder.write("server.conf", &settings);
+        let hba = folder.write("hba.conf", HBA);
+        let args = [
+            "-D".to_owned(),
+            data.display().to_string(),
+            format!("--config-file={}", conf.display()),
+            format!("--hba-file={}", hba.display()),
+        ];
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let mut server = Server::start(&format!("{BIN}/postgres"), &args, &log, "QUIT");
+        server.wait_until(&log, || {
+            let state = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+            state
+                .lines()
+                .last()
+                .is_some_and(|line| line.trim() == "ready")
+        });
+        Self {
+            server,
+            folder,
+            _template: template,
+            port,
+        }
+    }
+
+    /// Runs SQL as the administrator; the rows, fields separated by `|`.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn sql(&self, sql: &str) -> String {
+        self.try_sql(sql)
+            .unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    fn try_sql(&self, sql: &str) -> Result<String, String> {
+        let output = command(&format!("{BIN}/psql"))
+            .args([
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-c",
+                sql,
+            ])
+            .args(["-h", &self.folder.path("").display().to_string()])
+            .args(["-p", &self.port.to_string(), "postgres"])
+            .output()
+            .expect("psql");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr)),
+        }
+    }
+
+    /// Makes a role that may log in.
+    pub fn role(&self, name: &str, password: &str) {
+        self.sql(&format!(
+            "CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"
+        ));
+    }
+
+    /// Waits until `role` has `n` idle sessions, and returns their backends' process ids.
+    ///
+    /// # Panics
+    /// After 10 s.
+    pub fn backends(&self, role: &str, n: usize) -> Vec<u32> {
+        self.backends_in(role, "idle", n)
+    }
+
+    /// Waits until `role` has `n` sessions in `state` (of pg_stat_activity), and returns their
+    /// backends' process ids.
+    ///
+    /// # Panics
+    /// After 10 s.
+    pub fn backends_in(&self, role: &str, state: &str, n: usize) -> Vec<u32> {
+        let sql = format!(
+            "SELECT pid FROM pg_stat_activity WHERE usename = '{role}' AND state = '{state}' \
+             ORDER BY backend_start"
+        );
+        let mut found = Vec::new();
+        for _ in 0..200 {
+            found = self
+                .sql(&sql)
+                .lines()
+                .filter_map(|line| line.parse().ok())
+                .collect();
+            if found.len() == n {
+                return found;
+            }
+            sleep(Duration::from_millis(30));
+        }
+        panic!(
+            "{role} has {} sessions that are {state}, not {n}",
+            found.len()
+        );
+    }
+
+    /// Waits until it takes connections again.
+    ///
+    /// # Panics
+    /// After 10 s.
+    pub fn wait_until_ready(&self) {
+        for _ in 0..200 {
+            if self.try_sql("SELECT 1").is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        panic!("the server does not come back");
+    }
+
+    /// What it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path("log")).unwrap_or_default()
+    }
+
+    /// Sends a backend a signal.
+    pub fn signal_backend(&self, pid: u32, signal: &str) {
+        send_signal(pid, signal);
+    }
+
+    /// Shuts down: `QUIT` at once, `INT` politely.
+    pub fn signal(&self, signal: &str) {
+        self.server.signal(signal);
+    }
+}
+
+/// SCRAM, but for roles whose name says otherwise.
+const HBA: &str = "local all postgres trust\nhost all by_password 127.0.0.1/32 password\n\
+host all by_md5 127.0.0.1/32 md5\nhost all by_trust 127.0.0.1/32 trust\n\
+host all all 127.0.0.1/32 scram-sha-256\n";
+
+/// Nothing here outlives a test, and many servers share two processors.
+const FAST: &str = "listen_addresses = '127.0.0.1'\nfsync = off\nfull_page_writes = off\n\
+shared_buffers = 8MB\nmax_connections = 40\nwal_level = minimal\nmax_wal_senders = 0\n\
+autovacuum = off\nlogging_collector = off\n";
+
+/// An initialised data folder to copy: initdb takes a second, copying does not. It goes with the
+/// last server that was made of it.
+fn template() -> Arc<Folder> {
+    static TEMPLATE: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
+    let mut template = TEMPLATE.lock().expect("the template");
+    if let Some(folder) = template.upgrade() {
+        return folder;
+    }
+    let folder = Arc::new(Folder::default());
+    let made = command(&format!("{BIN}/initdb"))
+        .args([
+            "--no-sync",
+            "--wal-segsize=1",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-D",
+        ])
+        .arg(folder.path("data"))
+        .stdout(Stdio::null())
+        .status()
+        .expect("initdb; install postgresql-15");
+    assert!(made.success(), "initdb failed");
+    *template = Arc::downgrade(&folder);
+    folder
+}
