@@ -82,7 +82,7 @@ pub struct Run {
     index: Option<usize>,
 
     /// Where the report is also written, in at most 4096 bytes; it needs one workload. Absent:
-    /// /dev/termination-log if it is there
+    /// /dev/termination-log if there is one, and an index
     #[arg(long, value_name = "FILE")]
     termination_log: Option<PathBuf>,
 
@@ -105,9 +105,10 @@ impl Run {
     /// What the arguments mean.
     #[must_use]
     pub fn setup(self) -> Setup {
+        // Without an index there are several reports, and one message would hide the others.
         let default_log = || {
             let path = Path::new(TERMINATION_LOG);
-            path.exists().then(|| path.to_owned())
+            (self.index.is_some() && path.exists()).then(|| path.to_owned())
         };
         Setup {
             settings: read_settings(self.settings.as_deref()),

@@ -40,7 +40,10 @@ fn hold(setup: Setup) -> Exit {
         reason = "the one reading of the wall clock; all else is counted from it"
     )]
     let clock = Clock::new(jiff::Timestamp::now(), Instant::now());
-    runtime.block_on(run::run(setup, clock, terminated()))
+    let exit = runtime.block_on(run::run(setup, clock, terminated()));
+    // Not waiting for a name lookup that may take its time.
+    runtime.shutdown_background();
+    exit
 }
 
 /// Prints the results table of the run on standard input.

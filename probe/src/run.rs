@@ -3,6 +3,7 @@
 use crate::{
     clock::Clock,
     connect::{self, Dialer},
+    end::End,
     exit::Exit,
     http::{self, Board},
     lane::{self, Course},
@@ -191,18 +192,16 @@ struct Hold<'a> {
 
 impl Hold<'_> {
     async fn run(&self, workloads: &[WorkloadSettings]) -> Result<Exit, Problem> {
-        let endpoint = self.endpoint().await?;
-        let observer = Arc::new(Observer {
-            scrubber: endpoint.scrubber(),
-            answer_timeout: self.setup.answer_timeout,
-            attention: Attention::new(Instant::now()),
-        });
-        let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
-        let dialer = Arc::new(Dialer {
-            addresses: addresses.map_err(|error| error.to_string()),
-            endpoint,
-            observer: Arc::clone(&observer),
-        });
+        let mut stop = self.stop.clone();
+        let dialer = select! {
+            biased;
+            reason = stop.thrown() => {
+                self.let_go(reason);
+                return Ok(Exit::Interrupted);
+            }
+            dialer = self.dialer() => Arc::new(dialer?),
+        };
+        let observer = Arc::clone(&dialer.observer);
         let mut lanes = JoinSet::new();
         let start = Instant::now();
         for (workload, reporter) in workloads.iter().zip(self.reporters) {
@@ -239,6 +238,30 @@ impl Hold<'_> {
         })
     }
 
+    /// Ends all lanes before they began.
+    fn let_go(&self, reason: Inconclusive) {
+        let now = Instant::now();
+        for reporter in self.reporters {
+            for lane in 0..self.settings.connections {
+                reporter.ended(lane, End::unconnected(reason, now));
+            }
+        }
+    }
+
+    async fn dialer(&self) -> Result<Dialer, Problem> {
+        let endpoint = self.endpoint().await?;
+        let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
+        Ok(Dialer {
+            addresses: addresses.map_err(|error| error.to_string()),
+            observer: Arc::new(Observer {
+                scrubber: endpoint.scrubber(),
+                answer_timeout: self.setup.answer_timeout,
+                attention: Attention::new(Instant::now()),
+            }),
+            endpoint,
+        })
+    }
+
     /// Waits for what is missing, as long as it may come. What is there and wrong is refused at
     /// once.
     async fn endpoint(&self) -> Result<Endpoint, Problem> {
@@ -251,21 +274,14 @@ impl Hold<'_> {
                 Err(problem) => problem,
             };
             let now = Instant::now();
-            if problem.reason == ProblemReason::InvalidValue
-                || now >= deadline
-                || self.stop.reason().is_some()
-            {
+            if problem.reason == ProblemReason::InvalidValue || now >= deadline {
                 return Err(problem);
             }
             if told.as_ref() != Some(&problem) {
                 self.reporters.iter().for_each(|r| r.waiting(&problem, now));
                 told = Some(problem);
             }
-            let mut stop = self.stop.clone();
-            select! {
-                _ = stop.thrown() => {}
-                () = sleep(POLL) => {}
-            }
+            sleep(POLL).await;
         }
     }
 }

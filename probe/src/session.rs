@@ -316,3 +316,6 @@ fn note_end(signal: Signal, tls: &mut Option<TlsEnd>, tcp: &mut Option<TcpEnd>) 
 fn is_broken_pipe(error: Option<&io::Error>) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+#[cfg(test)]
+mod tests;
