@@ -18,6 +18,7 @@ pub(crate) async fn announce(
         warning,
         reason,
         mut note,
+        run,
         action,
     } in announcements
     {
@@ -32,7 +33,7 @@ pub(crate) async fn announce(
             reason,
             note: Some(note),
             action: action.to_owned(),
-            secondary: None,
+            secondary: Some(run),
         };
         if let Err(error) = recorder.publish(&event, &probe.object_ref(&())).await {
             tracing::warn!(%error, reason = event.reason, "event not written");

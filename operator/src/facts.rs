@@ -65,8 +65,9 @@ pub(crate) enum PodPhase {
     },
     /// Its connections are held.
     Running {
-        /// Since when a connection has been cut, if one was.
-        cut_since: Option<Timestamp>,
+        /// Since when it has been unready after it was ready: a connection was cut, or the process has
+        /// just exited and the kubelet has not noticed yet.
+        unready_since: Option<Timestamp>,
         /// When the container started.
         since: Timestamp,
     },

@@ -163,7 +163,7 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
             .as_ref()
             .map_or_else(|| created(pod), |time| time.0);
         return PodPhase::Running {
-            cut_since: cut_since(pod, container, deleting),
+            unready_since: unready_since(pod, container, deleting),
             since,
         };
     }
@@ -175,10 +175,13 @@ fn pod_reason(pod: &Pod) -> Option<String> {
     pod.status.as_ref()?.reason.clone()
 }
 
-/// A pod that is ready as a whole and turned unready means a cut connection, as long as its container
-/// runs and nobody is deleting it. `ContainersReady` is heeded, not `Ready`: the node controller sets
+/// When a pod whose container runs, and which nobody is deleting, turned unready. `ContainersReady` is heeded, not `Ready`: the node controller sets
 /// the latter when a node stops answering, and that is no cut.
-fn cut_since(pod: &Pod, container: Option<&ContainerStatus>, deleting: bool) -> Option<Timestamp> {
+fn unready_since(
+    pod: &Pod,
+    container: Option<&ContainerStatus>,
+    deleting: bool,
+) -> Option<Timestamp> {
     let unready = condition(pod, "ContainersReady").filter(|c| c.status == "False")?;
     let started = container?.started == Some(true);
     let since = unready.last_transition_time.as_ref()?.0;

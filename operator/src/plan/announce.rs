@@ -1,9 +1,11 @@
 //! What is told as events: each change once.
 
 use api::{ConnectionProbeRun, ConnectionProbeRunStatus, conditions};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
 
 /// Something to tell on a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Announcement {
     /// Whether a person should look.
     pub(crate) warning: bool,
@@ -11,6 +13,8 @@ pub(crate) struct Announcement {
     pub(crate) reason: String,
     /// What happened.
     pub(crate) note: String,
+    /// The run that it is about: events of different runs are not repetitions of one.
+    pub(crate) run: ObjectReference,
     /// What the operator did or does about it.
     pub(crate) action: &'static str,
 }
@@ -26,6 +30,7 @@ pub(super) fn of_run(
         warning,
         reason: reason.to_owned(),
         note: note.clone(),
+        run: run.object_ref(&()),
         action,
     };
     let reason = |status: &ConnectionProbeRunStatus| {

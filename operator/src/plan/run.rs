@@ -2,7 +2,7 @@
 
 use super::{
     Action, verdict,
-    workload::{Progress, lost, patience, progress},
+    workload::{CUT_SHOWS, Progress, lost, patience, progress},
 };
 use crate::facts::{PodPhase, RunFacts};
 use api::{
@@ -178,9 +178,9 @@ impl Step {
                     waiting.get_or_insert((*reason, long, text::waiting(*reason, name, seen)));
                 }
                 Progress::Holding {
-                    cut_since: Some(at),
+                    unready_since: Some(at),
                     since,
-                } => {
+                } if now.duration_since(*at) >= CUT_SHOWS => {
                     self.saw_a_cut(position, *at, *since);
                 }
                 Progress::Holding { .. } | Progress::Starting | Progress::Final(_) => {}

@@ -30,10 +30,11 @@ fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
     cluster.pod(
         0,
         PodPhase::Running {
-            cut_since: Some(cluster.at(20)),
+            unready_since: Some(cluster.at(20)),
             since: cluster.at(0),
         },
     );
+    cluster.wait(23);
     cluster.settle();
     assert_eq!(
         cluster.summary(),
@@ -52,6 +53,26 @@ fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
         (last.result.as_str(), last.first_cut.as_deref()),
         ("3 of 10 cut", Some("0:20"))
     );
+}
+
+#[test]
+fn a_process_that_has_just_exited_is_no_cut() {
+    let mut cluster = Cluster::running("idle");
+    cluster.wait(60);
+    let (unready, since) = (cluster.at(60), cluster.at(0));
+    cluster.pod(
+        0,
+        PodPhase::Running {
+            unready_since: Some(unready),
+            since,
+        },
+    );
+    cluster.settle();
+    assert_eq!(cluster.plan().wake, Some(cluster.at(63)));
+    cluster.wait(1);
+    cluster.ends(0, survivors("idle", 5, 60_000));
+    cluster.settle();
+    assert_eq!(cluster.run(1).status.unwrap().first_cut_seen_time, None);
 }
 
 #[test]
@@ -97,7 +118,7 @@ fn a_missing_secret_needs_a_person_and_is_tried_again() {
         2,
         0,
         PodPhase::Running {
-            cut_since: None,
+            unready_since: None,
             since: cluster.at(61),
         },
     );

@@ -18,8 +18,8 @@ pub(super) enum Progress {
     Starting,
     /// Its connections are held.
     Holding {
-        /// Since when a connection has been cut, if one was.
-        cut_since: Option<Timestamp>,
+        /// Since when the pod has been unready, if it is.
+        unready_since: Option<Timestamp>,
         /// When its pod started.
         since: Timestamp,
     },
@@ -39,6 +39,10 @@ pub(super) enum Progress {
 
 /// A pod's last words may come after its Job's end.
 const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
+/// A pod that has been unready for so long, and whose container still runs, has a cut connection. One
+/// whose process has just exited is unready too, until the kubelet notices the exit: it looks once a
+/// second.
+pub(super) const CUT_SHOWS: SignedDuration = SignedDuration::from_secs(3);
 /// A Job without a single pod after this long is refused them.
 const POD_REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
@@ -85,8 +89,11 @@ fn of_pod(pod: &PodFacts, before: &WorkloadResult) -> Progress {
             Progress::Final(lost(before, reason, "", None))
         }
         PodPhase::Starting => Progress::Starting,
-        PodPhase::Running { cut_since, since } => Progress::Holding {
-            cut_since: *cut_since,
+        PodPhase::Running {
+            unready_since,
+            since,
+        } => Progress::Holding {
+            unready_since: *unready_since,
             since: *since,
         },
         PodPhase::Stuck { cause, seen, since } => {
@@ -217,7 +224,8 @@ impl Progress {
                     },
                 )
             }
-            Self::Final(_) | Self::Holding { .. } | Self::Blocked { .. } => None,
+            Self::Holding { unready_since, .. } => soon((*unready_since)?, CUT_SHOWS),
+            Self::Final(_) | Self::Blocked { .. } => None,
         }
     }
 }

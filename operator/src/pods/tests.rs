@@ -27,9 +27,9 @@ fn running(conditions: &Value) -> Pod {
     }))
 }
 
-fn cut_since(pod: &Pod) -> Option<String> {
+fn unready_since(pod: &Pod) -> Option<String> {
     match distil(pod).unwrap().phase {
-        PodPhase::Running { cut_since, .. } => cut_since.map(|at| at.to_string()),
+        PodPhase::Running { unready_since, .. } => unready_since.map(|at| at.to_string()),
         phase => panic!("{phase:?}"),
     }
 }
@@ -48,15 +48,15 @@ fn a_pod_knows_its_workload_by_the_index_of_its_attempt() {
 }
 
 #[test]
-fn a_pod_that_turned_unready_has_a_cut_connection() {
+fn a_pod_tells_since_when_it_is_unready() {
     let cut = running(&unready("ContainersReady", "2026-11-23T10:20:07Z"));
-    assert_eq!(cut_since(&cut).as_deref(), Some("2026-11-23T10:20:07Z"));
+    assert_eq!(unready_since(&cut).as_deref(), Some("2026-11-23T10:20:07Z"));
 }
 
 #[test]
 fn a_pod_that_was_never_ready_has_not() {
     assert_eq!(
-        cut_since(&running(&unready(
+        unready_since(&running(&unready(
             "ContainersReady",
             "2026-11-23T10:00:00Z"
         ))),
@@ -70,14 +70,14 @@ fn a_node_that_stopped_answering_cuts_nothing() {
         {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-23T10:20:07Z"},
         {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-11-23T10:00:06Z"},
     ]));
-    assert_eq!(cut_since(&lost), None);
+    assert_eq!(unready_since(&lost), None);
 }
 
 #[test]
 fn a_pod_that_is_being_deleted_cuts_nothing() {
     let mut pod = running(&unready("ContainersReady", "2026-11-23T10:20:07Z"));
     pod.metadata.deletion_timestamp = pod.metadata.creation_timestamp.clone();
-    assert_eq!(cut_since(&pod), None);
+    assert_eq!(unready_since(&pod), None);
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Cluster {
             cluster.pod(
                 position,
                 PodPhase::Running {
-                    cut_since: None,
+                    unready_since: None,
                     since: START,
                 },
             );

@@ -98,7 +98,7 @@ fn pod_event(cluster: &mut Cluster, workload: usize, pod: &Pod) {
         Pod::Runs => cluster.pod(
             workload,
             PodPhase::Running {
-                cut_since: None,
+                unready_since: None,
                 since: start,
             },
         ),
@@ -106,7 +106,7 @@ fn pod_event(cluster: &mut Cluster, workload: usize, pod: &Pod) {
             cluster.pod(
                 workload,
                 PodPhase::Running {
-                    cut_since: Some(now),
+                    unready_since: Some(now),
                     since: start,
                 },
             );
