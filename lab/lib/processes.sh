@@ -59,6 +59,8 @@ launch() {
     stat=$(<"/proc/$$/stat"); stat=${stat##*) }; set -- "$@" $stat
     echo "$$ ${22}" >"$2.pid.new" && mv "$2.pid.new" "$2.pid"
     ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+    # Nothing of the caller is kept open: a pipe that he waits on, a lock that he holds.
+    for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd < 3)) || eval "exec $fd>&-"; done
     eval "exec $(<"$2.command")"' lab "$(daemons_cgroup)" "$STATE/run/$name" \
     </dev/null >>"$LOG/$name.log" 2>&1 9>&- &
   retry 5 alive "$name" || fail "$name did not start: see $LOG/$name.log"
