@@ -3,7 +3,6 @@
 
 use crate::{controller::Context, error::Error, job, observe::owned_by, plan::Action};
 use api::{ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus};
-use k8s_openapi::api::batch::v1::Job;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, PostParams},
@@ -43,35 +42,40 @@ pub(crate) async fn act(
             let made = create(context, &namespace, &job, run.uid()).await?;
             Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
         }
+        // Foreground: the Job stays until its pods are gone and have said their last words.
         Action::DeleteJob { name } => {
-            let jobs = Api::<Job>::namespaced(context.client.clone(), &namespace);
-            // Foreground: the Job stays until its pods are gone and have said their last words.
-            match jobs.delete(name, &DeleteParams::foreground()).await {
-                Ok(deleted) => {
-                    deleted.map_left(|job| context.world.jobs.wrote(job));
-                    Ok(Acted::Done)
-                }
-                Err(error) if is(&error, 404) => Ok(Acted::Done),
-                Err(error) => Err(Error::Act {
-                    action: "delete a Job",
-                    source: error,
-                }),
-            }
+            let how = DeleteParams::foreground();
+            delete(context, &namespace, name, &how, |job| context.world.jobs.wrote(job)).await
         }
         Action::DeleteRun { name } => {
-            let runs = Api::<ConnectionProbeRun>::namespaced(context.client.clone(), &namespace);
-            match runs.delete(name, &DeleteParams::background()).await {
-                Ok(deleted) => {
-                    deleted.map_left(|run| context.world.runs.wrote(run));
-                    Ok(Acted::Done)
-                }
-                Err(error) if is(&error, 404) => Ok(Acted::Done),
-                Err(error) => Err(Error::Act {
-                    action: "delete a run",
-                    source: error,
-                }),
-            }
+            let how = DeleteParams::background();
+            delete(context, &namespace, name, &how, |run| context.world.runs.wrote(run)).await
         }
+    }
+}
+
+/// Deletes a child, or finds that it is gone. What goes slowly is kept as it is until it is gone.
+async fn delete<K, T>(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    how: &DeleteParams,
+    keep: impl FnOnce(K) -> T,
+) -> Result<Acted, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    match api.delete(name, how).await {
+        Ok(deleted) => {
+            deleted.map_left(keep);
+            Ok(Acted::Done)
+        }
+        Err(error) if is(&error, 404) => Ok(Acted::Done),
+        Err(source) => Err(Error::Act { action: "delete a child", source }),
     }
 }
 
