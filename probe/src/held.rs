@@ -11,6 +11,7 @@ use api::{
     close_form::ServerMessage,
     report::{Inconclusive, Phase},
 };
+use std::net::SocketAddr;
 use tokio::{
     select,
     time::{Instant, sleep_until},
@@ -21,7 +22,11 @@ pub struct Held {
     session: Session,
     stop: Stop,
     phase: Phase,
-    refused: Option<Refused>,
+    /// Boxed: few connections have one, and ten thousand have room for it.
+    refused: Option<Box<Refused>>,
+    /// Of the beginning: the kernel forgets the peer of a connection that was reset.
+    local_port: Option<u16>,
+    peer: Option<SocketAddr>,
 }
 
 /// The first request that was answered by an error.
@@ -48,12 +53,21 @@ impl Held {
     /// Takes a connection.
     #[must_use]
     pub fn new(session: Session, stop: Stop) -> Self {
+        let (local, peer) = session.link().addresses();
         Self {
             session,
             stop,
             phase: Phase::LeadIn,
             refused: None,
+            local_port: local.map(|local| local.port()),
+            peer,
         }
+    }
+
+    /// Our port, and the peer's address and port.
+    #[must_use]
+    pub fn addresses(&self) -> (Option<u16>, Option<SocketAddr>) {
+        (self.local_port, self.peer)
     }
 
     /// Enters the next part of its life.
@@ -81,7 +95,7 @@ impl Held {
     /// The first request that was answered by an error, if any was.
     #[must_use]
     pub fn refused(&self) -> Option<&Refused> {
-        self.refused.as_ref()
+        self.refused.as_deref()
     }
 
     /// Sends a statement and waits for its answer. An error in it is remembered, and the
@@ -92,7 +106,7 @@ impl Held {
     pub async fn request(&mut self, sql: &str) -> Result<(), Ended> {
         let answer = select! {
             biased;
-            answer = self.session.ask(sql) => answer.map_err(Ended::Sign)?,
+            answer = Box::pin(self.session.ask(sql)) => answer.map_err(Ended::Sign)?,
             reason = self.stop.thrown() => return Err(Ended::Stopped(reason)),
         };
         let Some(message) = answer else {
@@ -106,7 +120,7 @@ impl Held {
             phase: self.phase,
             message,
         };
-        self.refused.get_or_insert(refused);
+        self.refused.get_or_insert(Box::new(refused));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     close,
-    connect::{Dialer, Opened},
+    connect::Dialer,
     end::End,
     held::{Ended, Held},
     reporter::Reporter,
@@ -37,26 +37,49 @@ pub struct Course {
 }
 
 /// Runs one lane to its end and reports it.
+///
+/// Ten thousand of these wait side by side, so a lane in waiting is kept small: whatever passes
+/// soon is in a box that comes and goes.
 pub async fn run(course: Arc<Course>, lane: usize, mut stop: Stop) {
     let schedule = Schedule::new(lane, course.hold);
     let opened = select! {
         biased;
-        reason = stop.thrown() => Err(End::unconnected(reason, Instant::now())),
-        // In a box: it is large, and a lane that is connected needs none of it.
-        opened = Box::pin(open(&course, lane, schedule)) => opened,
+        reason = stop.thrown() => Err(reason),
+        () = sleep_until(course.start + schedule.connect) => Ok(()),
     };
     let opened = match opened {
-        Ok(opened) => opened,
-        Err(end) => {
-            report(&course, lane, end, &stop);
-            return;
-        }
+        Ok(()) => Box::pin(open(&course, lane, &stop)).await,
+        Err(reason) => Err(Box::new(End::unconnected(reason, Instant::now()))),
     };
-    let (local, peer) = opened.session.link().addresses();
-    course.reporter.connected(lane, &opened, local, peer);
-
-    let mut held = Held::new(opened.session, stop.clone());
+    let mut held = match opened {
+        Ok(held) => held,
+        Err(end) => return report(&course, lane, *end, &stop),
+    };
     let ended = follow(&course, schedule, &mut held).await;
+    Box::pin(close(&course, lane, held, ended, &stop)).await;
+}
+
+/// Opens the lane's connection.
+async fn open(course: &Course, lane: usize, stop: &Stop) -> Result<Box<Held>, Box<End>> {
+    let mut stopped = stop.clone();
+    let opened = select! {
+        biased;
+        reason = stopped.thrown() => return Err(Box::new(End::unconnected(reason, Instant::now()))),
+        opened = course.dialer.connect(lane) => opened,
+    };
+    let opened = opened.map_err(|refusal| Box::new(End::refused(refusal, Instant::now())))?;
+    course.reporter.connected(lane, &opened);
+    Ok(Box::new(Held::new(opened.session, stop.clone())))
+}
+
+/// Reports the end of the lane's connection, and leaves it politely if it is alive.
+async fn close(
+    course: &Course,
+    lane: usize,
+    mut held: Box<Held>,
+    ended: Result<(), Ended>,
+    stop: &Stop,
+) {
     let is_tls = held.session().link().is_tls();
     let phase = held.phase();
     let (mut end, alive) = match ended {
@@ -69,23 +92,16 @@ pub async fn run(course: Arc<Course>, lane: usize, mut stop: Stop) {
             (End::garbled(held.life(), phase, sign.at()), false)
         }
         Err(Ended::Sign(sign)) => {
-            let symptoms = Box::pin(held.session().drain(sign)).await;
+            let symptoms = held.session().drain(sign).await;
             (End::cut(close::classify(symptoms), phase), false)
         }
     };
-    end.local_port = local.map(|local| local.port());
-    end.peer = peer;
-    report(&course, lane, end, &stop);
+    (end.local_port, end.peer) = held.addresses();
+    report(course, lane, end, stop);
     if alive {
         let sql = workload::farewell(&course.pattern, &course.run);
-        Box::pin(held.session().leave(sql.as_deref())).await;
+        held.session().leave(sql.as_deref()).await;
     }
-}
-
-async fn open(course: &Course, lane: usize, schedule: Schedule) -> Result<Opened, End> {
-    sleep_until(course.start + schedule.connect).await;
-    let opened = course.dialer.connect(lane).await;
-    opened.map_err(|refusal| End::refused(refusal, Instant::now()))
 }
 
 /// The first lane that sees a pool run dry makes all of them let go.

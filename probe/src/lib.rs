@@ -2,7 +2,7 @@
 //! each is cut, and reports.
 //!
 //! # Layout
-//! - [`args`], [`run`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
+//! - [`args`], [`run`], [`hold`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
 //! - [`mounts`], [`target`], [`password`], [`problem`]: credentials in files, an endpoint out.
 //! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
 //! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end.
@@ -22,6 +22,7 @@ pub mod end;
 pub mod events;
 pub mod exit;
 pub mod held;
+pub mod hold;
 pub mod http;
 pub mod lane;
 pub mod life;

@@ -14,7 +14,6 @@ use crate::{
 };
 use api::report::{Outcome, Problem, Report};
 use std::{
-    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +21,10 @@ use tokio::time::Instant;
 
 /// Time between two writes of the termination message.
 const INTERVAL: Duration = Duration::from_millis(100);
+
+/// No more single connections fit into a message anyhow; to find that out takes milliseconds in
+/// which no end is noticed.
+const MESSAGE_LANES: usize = 12;
 
 /// The reporter of one workload.
 pub struct Reporter {
@@ -85,14 +88,9 @@ impl Reporter {
     }
 
     /// A connection was opened.
-    pub fn connected(
-        &self,
-        lane: usize,
-        opened: &Opened,
-        local: Option<SocketAddr>,
-        peer: Option<SocketAddr>,
-    ) {
+    pub fn connected(&self, lane: usize, opened: &Opened) {
         let now = Instant::now();
+        let (local, peer) = opened.session.link().addresses();
         let event = Event::Connected {
             lane,
             local_port: local.map(|local| local.port()),
@@ -198,7 +196,10 @@ impl State {
         self.stale = false;
         self.written = Some(now);
         if let Some(message) = &mut self.message {
-            let _ = message.write(&self.recorder.report(None).to_message());
+            let mut report = self.recorder.report(None);
+            let endings = report.arms.iter_mut().flat_map(|arm| &mut arm.endings);
+            endings.for_each(|ending| ending.lanes.truncate(MESSAGE_LANES));
+            let _ = message.write(&report.to_message());
         }
     }
 }

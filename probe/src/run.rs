@@ -1,39 +1,24 @@
-//! The sentence: wait for the credentials, open the lanes, watch, report.
+//! The sentence: choose the workloads, hold their connections, report.
 
 use crate::{
     clock::Clock,
-    connect::{self, Dialer},
-    end::End,
     exit::Exit,
+    hold::Hold,
     http::{self, Board},
-    lane::{self, Course},
     mounts::Mounts,
     problem,
     recorder::Recorder,
     reporter::Reporter,
-    session::Observer,
-    stall::{Attention, GRACE},
     stop::Stop,
     summary,
-    target::Endpoint,
     termination::TerminationMessage,
 };
 use api::{
-    report::{Inconclusive, Problem, ProblemReason, Report},
+    report::{Inconclusive, Problem, Report},
     settings::{Settings, WorkloadSettings},
 };
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpListener,
-    select,
-    task::JoinSet,
-    time::{Instant, sleep, sleep_until},
-};
-
-/// Mounts are looked at so often while something is missing.
-const POLL: Duration = Duration::from_secs(1);
-/// A stall of the process is told when it was at least so long.
-const TELL_STALL: Duration = Duration::from_secs(1);
+use tokio::{net::TcpListener, select, task::JoinSet, time::Instant};
 
 /// What to do, and with what.
 #[derive(Debug)]
@@ -180,125 +165,4 @@ async fn serve(
         });
     }
     Ok(served)
-}
-
-/// All that holding needs.
-struct Hold<'a> {
-    setup: &'a Setup,
-    settings: &'a Settings,
-    reporters: &'a [Arc<Reporter>],
-    stop: &'a Stop,
-}
-
-impl Hold<'_> {
-    async fn run(&self, workloads: &[WorkloadSettings]) -> Result<Exit, Problem> {
-        let mut stop = self.stop.clone();
-        let dialer = select! {
-            biased;
-            reason = stop.thrown() => {
-                self.let_go(reason);
-                return Ok(Exit::Interrupted);
-            }
-            dialer = self.dialer() => Arc::new(dialer?),
-        };
-        let observer = Arc::clone(&dialer.observer);
-        let mut lanes = JoinSet::new();
-        let start = Instant::now();
-        for (workload, reporter) in workloads.iter().zip(self.reporters) {
-            let course = Arc::new(Course {
-                run: self.settings.run.clone(),
-                pattern: workload.pattern.clone(),
-                hold: self.settings.duration(),
-                start,
-                dialer: Arc::clone(&dialer),
-                reporter: Arc::clone(reporter),
-            });
-            let (connections, duration) = (self.settings.connections, self.settings.duration_ms);
-            reporter.started(&self.settings.run, connections, duration, start);
-            for lane in 0..connections {
-                lanes.spawn(lane::run(Arc::clone(&course), lane, self.stop.clone()));
-            }
-        }
-        let mut failed = false;
-        let watch = watch(&observer.attention, self.reporters);
-        let mut watch = std::pin::pin!(watch);
-        loop {
-            select! {
-                () = &mut watch => {}
-                ended = lanes.join_next() => match ended {
-                    Some(ended) => failed |= ended.is_err(),
-                    None => break,
-                },
-            }
-        }
-        Ok(match (failed, self.stop.reason()) {
-            (true, _) => Exit::Internal,
-            (false, Some(Inconclusive::Interrupted)) => Exit::Interrupted,
-            (false, _) => Exit::Complete,
-        })
-    }
-
-    /// Ends all lanes before they began.
-    fn let_go(&self, reason: Inconclusive) {
-        let now = Instant::now();
-        for reporter in self.reporters {
-            for lane in 0..self.settings.connections {
-                reporter.ended(lane, End::unconnected(reason, now));
-            }
-        }
-    }
-
-    async fn dialer(&self) -> Result<Dialer, Problem> {
-        let endpoint = self.endpoint().await?;
-        let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
-        Ok(Dialer {
-            addresses: addresses.map_err(|error| error.to_string()),
-            observer: Arc::new(Observer {
-                scrubber: endpoint.scrubber(),
-                answer_timeout: self.setup.answer_timeout,
-                attention: Attention::new(Instant::now()),
-            }),
-            endpoint,
-        })
-    }
-
-    /// Waits for what is missing, as long as it may come. What is there and wrong is refused at
-    /// once.
-    async fn endpoint(&self) -> Result<Endpoint, Problem> {
-        let target = &self.settings.target;
-        let deadline = Instant::now() + self.setup.wait;
-        let mut told = None;
-        loop {
-            let problem = match Endpoint::new(target, &self.setup.mounts.read(target)) {
-                Ok(endpoint) => return Ok(endpoint),
-                Err(problem) => problem,
-            };
-            let now = Instant::now();
-            if problem.reason == ProblemReason::InvalidValue || now >= deadline {
-                return Err(problem);
-            }
-            if told.as_ref() != Some(&problem) {
-                self.reporters.iter().for_each(|r| r.waiting(&problem, now));
-                told = Some(problem);
-            }
-            sleep(POLL).await;
-        }
-    }
-}
-
-/// Ticks for ever: watches for stalls of our own and writes what is due.
-async fn watch(attention: &Attention, reporters: &[Arc<Reporter>]) {
-    let mut due = Instant::now();
-    loop {
-        sleep_until(due).await;
-        let now = Instant::now();
-        let late = now.saturating_duration_since(due);
-        due = attention.tick(now);
-        reporters.iter().for_each(|reporter| reporter.tick(now));
-        if late >= TELL_STALL.max(GRACE) {
-            reporters
-                .iter()
-                .for_each(|reporter| reporter.stalled(late, now));
-        }
-    }
 }

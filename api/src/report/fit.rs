@@ -29,7 +29,9 @@ impl Report {
             .iter_mut()
             .for_each(|arm| arm.merge_rare_endings(MAX_ENDINGS));
         self.list_lanes(MAX_LANES);
-        for lanes in (0..MAX_LANES).rev() {
+        let endings = self.arms.iter().flat_map(|arm| &arm.endings);
+        let longest = endings.map(|ending| ending.lanes.len()).max();
+        for lanes in (0..longest.unwrap_or_default()).rev() {
             if self.too_large() {
                 self.list_lanes(lanes);
             }

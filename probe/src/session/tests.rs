@@ -1,6 +1,9 @@
 use super::*;
 use crate::close::{Verdict, classify};
-use api::{close_form::CloseWord, report::Outcome};
+use api::{
+    close_form::{CloseWord, TcpEnd},
+    report::Outcome,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -1,0 +1,162 @@
+//! How a connection is opened, and why it is not.
+
+use super::{PASSWORD, USER, holding, ms, postgres_with};
+use api::{
+    report::{Outcome, Phase},
+    target::TlsMode,
+};
+use lab::{
+    certificates::Authority,
+    holding::{Holding, only_ending, only_lane},
+    postgres,
+    server::free_port,
+};
+use tokio::task::block_in_place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_are_as_safe_as_they_can_be() {
+    let authority = Authority::default();
+    let identity = authority.identity(&["127.0.0.1", "localhost"]);
+    let postgres = postgres_with(&postgres::Options {
+        identity: Some(&identity),
+        ..postgres::Options::default()
+    });
+    block_in_place(|| {
+        postgres.role("by_password", PASSWORD);
+        postgres.role("by_trust", PASSWORD);
+        postgres.sql(&format!(
+            "SET password_encryption = md5; CREATE ROLE by_md5 LOGIN PASSWORD '{PASSWORD}'"
+        ));
+    });
+    let ca = authority.pem();
+    let held = |user: &str, mode| {
+        Holding::new(postgres.port, user, PASSWORD)
+            .ca(&ca)
+            .tls(mode)
+            .duration(ms(1000))
+            .start()
+    };
+    use TlsMode::{Disable, Prefer, VerifyCA, VerifyFull};
+    let wanted = [
+        (held(USER, Disable), "ScramSha256", None),
+        (
+            held(USER, VerifyFull),
+            "ScramSha256Plus",
+            Some("TLSv1.3, VerifyFull"),
+        ),
+        (
+            held(USER, VerifyCA),
+            "ScramSha256Plus",
+            Some("TLSv1.3, VerifyCA"),
+        ),
+        (
+            held(USER, Prefer),
+            "ScramSha256Plus",
+            Some("TLSv1.3, Prefer"),
+        ),
+        (held("by_trust", Disable), "Trust", None),
+        (
+            held("by_md5", VerifyFull),
+            "Md5",
+            Some("TLSv1.3, VerifyFull"),
+        ),
+        (
+            held("by_password", VerifyCA),
+            "Cleartext",
+            Some("TLSv1.3, VerifyCA"),
+        ),
+    ];
+    for (held, auth, tls) in wanted {
+        let report = held.report().await;
+        assert_eq!(
+            only_ending(&report).outcome,
+            Outcome::Survived,
+            "{auth} {tls:?} {report:?}"
+        );
+        let server = report.arms[0].server.clone().expect("a server");
+        assert_eq!(
+            (server.auth.as_deref(), server.tls.as_deref()),
+            (Some(auth), tls)
+        );
+        assert!(server.version.expect("a version").starts_with("15."));
+    }
+    for user in ["by_md5", "by_password"] {
+        for mode in [Disable, Prefer] {
+            let report = held(user, mode).report().await;
+            let ending = only_ending(&report);
+            assert_eq!(ending.outcome, Outcome::ConnectFailed);
+            let detail = ending.detail.as_deref().expect("a detail");
+            assert!(
+                detail.contains("was not sent, because the server is not verified"),
+                "{detail}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_cannot_be_opened_says_why() {
+    let authority = Authority::default();
+    let identity = authority.identity(&["db.example"]);
+    let with_tls = postgres_with(&postgres::Options {
+        identity: Some(&identity),
+        ..postgres::Options::default()
+    });
+    let without_tls = postgres_with(&postgres::Options::default());
+    let (ca, other_ca) = (authority.pem(), Authority::default().pem());
+    let port = with_tls.port;
+    let details = [
+        (holding(free_port()), "TCP connect: Connection refused"),
+        (holding(port).host("no-such-host.invalid"), "name lookup: "),
+        (
+            holding(port).tls(TlsMode::VerifyCA).ca(&other_ca),
+            "TLS handshake: invalid peer certificate: ",
+        ),
+        (
+            holding(port).tls(TlsMode::VerifyFull).ca(&ca),
+            "TLS handshake: invalid peer certificate: ",
+        ),
+        (
+            holding(without_tls.port).tls(TlsMode::Require),
+            "SSLRequest: the server offers no TLS",
+        ),
+    ];
+    for (holding, wanted) in details {
+        let report = holding.run().await;
+        let ending = only_ending(&report);
+        assert_eq!(ending.outcome, Outcome::ConnectFailed);
+        let detail = ending.detail.as_deref().expect("a detail");
+        assert!(detail.starts_with(wanted), "{detail}");
+        assert_eq!(only_lane(ending).lifetime, None);
+        assert_eq!(only_lane(ending).phase, Phase::Connect);
+    }
+    // Verified against the right authority it opens, whatever its name.
+    let report = holding(port)
+        .tls(TlsMode::VerifyCA)
+        .ca(&ca)
+        .duration(ms(1000))
+        .run()
+        .await;
+    assert_eq!(only_ending(&report).outcome, Outcome::Survived);
+    // As libpq: no TLS at the server, or a handshake that fails, leaves Prefer a plain connection.
+    let report = holding(without_tls.port)
+        .tls(TlsMode::Prefer)
+        .duration(ms(1000))
+        .run()
+        .await;
+    assert_eq!(report.arms[0].server.clone().expect("a server").tls, None);
+
+    let report = Holding::new(port, USER, "wrong")
+        .connections(2)
+        .duration(ms(1000))
+        .run()
+        .await;
+    let ending = only_ending(&report);
+    assert_eq!((ending.outcome, ending.n), (Outcome::ConnectFailed, 2));
+    let message = &ending.form.as_ref().expect("a form").messages[0];
+    assert_eq!(message.code, "28P01");
+    assert_eq!(
+        message.text,
+        "password authentication failed for user \"<user>\""
+    );
+}
