@@ -31,7 +31,14 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Holds connections.
+    /// Hold the connections of one workload, or of all.
+    ///
+    /// Reads what to do from a JSON document (--settings) and credentials from files
+    /// (--secrets DIR: DIR/<Secret's name>/<key>, as the kubelet mounts them). Credentials are never
+    /// read from arguments or the environment.
+    ///
+    /// Each thing that happens is a JSON line on standard output. The report is the last one; in a pod
+    /// it is also the termination message, rewritten whenever something happens.
     Run(Run),
     /// Print the results table of a run.
     ///
@@ -40,14 +47,7 @@ pub enum Command {
     Table,
 }
 
-/// Hold the connections of one workload, or of all.
-///
-/// Reads what to do from a JSON document (--settings) and credentials from files
-/// (--secrets DIR: DIR/<Secret's name>/<key>, as the kubelet mounts them). Credentials are never
-/// read from arguments or the environment.
-///
-/// Each thing that happens is a JSON line on standard output. The report is the last one; in a pod
-/// it is also the termination message, rewritten whenever something happens.
+/// What to hold, and with what.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit codes:
@@ -61,7 +61,11 @@ Example, by hand:
   printf %s db.example > secrets/pulp-db/host
   printf %s pulp       > secrets/pulp-db/user
   cat /path/to/password > secrets/pulp-db/password
-  connection-probe run --settings settings.json --secrets secrets")]
+  echo '{ \"run\": \"by-hand\", \"target\": { \"secretName\": \"pulp-db\" },
+    \"durationMs\": 60000, \"connections\": 5, \"client\": \"Raw\", \"indexes\": [0, 1],
+    \"workloads\": [{ \"name\": \"quiet\", \"pattern\": \"idle\" }, { \"name\": \"beat\", \"pattern\":
+      { \"heartbeat\": { \"intervalMs\": 10000, \"statement\": \"SELECT 1\" } } }] }' |
+  connection-probe run --settings - --secrets secrets")]
 pub struct Run {
     /// The settings as JSON; `-` reads standard input. Absent: the environment variable
     /// CONNECTION_PROBE_SETTINGS holds the JSON itself
@@ -135,16 +139,12 @@ fn read_settings(file: Option<&Path>) -> Result<Settings, Problem> {
         Some(path) if path == Path::new("-") => {
             let mut json = String::new();
             let read = io::stdin().read_to_string(&mut json);
-            read.map(|_| json)
-                .map_err(|error| unread(&error.to_string()))?
+            read.map(|_| json).map_err(|error| unread(&error.to_string()))?
         }
         Some(path) => fs::read_to_string(path)
             .map_err(|error| unread(&format!("{}: {error}", path.display())))?,
-        None => env::var(SETTINGS_VARIABLE).map_err(|_| {
-            unread(&format!(
-                "write --settings FILE, or set {SETTINGS_VARIABLE}"
-            ))
-        })?,
+        None => env::var(SETTINGS_VARIABLE)
+            .map_err(|_| unread(&format!("write --settings FILE, or set {SETTINGS_VARIABLE}")))?,
     };
     serde_json::from_str(&json).map_err(|error| unread(&error.to_string()))
 }
@@ -173,29 +173,27 @@ mod tests {
     }
 
     #[test]
+    fn the_help_teaches_and_its_example_is_valid() {
+        let mut cli = Cli::command();
+        let run = cli.find_subcommand_mut("run").unwrap();
+        let help = run.render_long_help().to_string();
+        assert!(help.contains("Credentials are never read from arguments"));
+        let json = help.split("echo '").nth(1).unwrap().split('\'').next().unwrap();
+        let settings: Settings = serde_json::from_str(json).unwrap();
+        assert_eq!(settings.workloads.len(), 2);
+    }
+
+    #[test]
     fn by_hand_nothing_is_waited_for_and_in_a_pod_two_minutes() {
         let by_hand = setup(&["--secrets", "s", "--settings", "absent"]);
         assert_eq!((by_hand.wait, by_hand.index), (Duration::ZERO, None));
         assert_eq!(by_hand.mounts.config_maps, Path::new("s"));
-        assert!(
-            by_hand
-                .settings
-                .unwrap_err()
-                .message
-                .contains("absent: No such file")
-        );
+        assert!(by_hand.settings.unwrap_err().message.contains("absent: No such file"));
 
         let in_a_pod = setup(&["--secrets", "s", "--config-maps", "c", "--index", "3"]);
         assert_eq!((in_a_pod.wait.as_secs(), in_a_pod.index), (120, Some(3)));
         assert_eq!(in_a_pod.mounts.config_maps, Path::new("c"));
-        let short = setup(&[
-            "--secrets",
-            "s",
-            "--index",
-            "3",
-            "--wait-for-secret",
-            "1500ms",
-        ]);
+        let short = setup(&["--secrets", "s", "--index", "3", "--wait-for-secret", "1500ms"]);
         assert_eq!(short.wait, Duration::from_millis(1500));
     }
 }
