@@ -202,13 +202,7 @@ impl CloseForm {
                 (TcpEnd::TimedOut | TcpEnd::Errno(_) | TcpEnd::Open, _) => CloseWord::TimedOut,
             }
         };
-        Self {
-            word,
-            messages,
-            tls,
-            tcp,
-            on_write,
-        }
+        Self { word, messages, tls, tcp, on_write }
     }
 
     /// Whether a packet of the peer's announced the end at the moment it was noticed. Otherwise it

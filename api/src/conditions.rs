@@ -127,9 +127,7 @@ impl State {
         now: &Time,
     ) -> Vec<Condition> {
         let condition = |type_: &str, status: &str, reason: &str| {
-            let same = before
-                .iter()
-                .find(|c| c.type_ == type_ && c.status == status);
+            let same = before.iter().find(|c| c.type_ == type_ && c.status == status);
             Condition {
                 type_: type_.to_owned(),
                 status: status.to_owned(),
@@ -144,21 +142,15 @@ impl State {
             Self::Invalid => ("False", ("Unknown", reason), Some(STALLED)),
             Self::Progressing => ("False", ("Unknown", reason), Some(RECONCILING)),
             Self::Waiting(Waiting { needs_a_person, .. }) => {
-                let extra = if *needs_a_person {
-                    STALLED
-                } else {
-                    RECONCILING
-                };
+                let extra = if *needs_a_person { STALLED } else { RECONCILING };
                 ("False", ("Unknown", reason), Some(extra))
             }
             Self::Suspended(verdict) => ("True", succeeded(*verdict), None),
             Self::Ended(verdict) if verdict.measured() => ("True", succeeded(Some(*verdict)), None),
             Self::Ended(verdict) => ("False", succeeded(Some(*verdict)), Some(STALLED)),
         };
-        let mut conditions = vec![
-            condition(READY, ready, reason),
-            condition(SUCCEEDED, succeeded.0, succeeded.1),
-        ];
+        let mut conditions =
+            vec![condition(READY, ready, reason), condition(SUCCEEDED, succeeded.0, succeeded.1)];
         conditions.extend(extra.map(|type_| condition(type_, "True", reason)));
         conditions
     }
@@ -184,19 +176,14 @@ mod tests {
 
     fn line(state: &State) -> String {
         let conditions = state.conditions("m", Some(3), &[], &at(0));
-        let words = conditions
-            .iter()
-            .map(|c| format!("{}={} {}", c.type_, c.status, c.reason));
+        let words = conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason));
         words.collect::<Vec<_>>().join(", ")
     }
 
     #[test]
     fn the_table_of_conditions() {
         let waiting = |needs_a_person| {
-            State::Waiting(Waiting {
-                reason: WaitingReason::Unschedulable,
-                needs_a_person,
-            })
+            State::Waiting(Waiting { reason: WaitingReason::Unschedulable, needs_a_person })
         };
         let table: Vec<String> = [
             State::Invalid,

@@ -59,10 +59,7 @@ impl Schedule {
     /// When the last of `lanes` lanes is due to end.
     #[must_use]
     pub fn last_end(lanes: usize, hold: Duration) -> Duration {
-        (0..lanes)
-            .map(|lane| Self::new(lane, hold).end())
-            .max()
-            .unwrap_or(hold)
+        (0..lanes).map(|lane| Self::new(lane, hold).end()).max().unwrap_or(hold)
     }
 }
 

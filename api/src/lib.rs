@@ -15,10 +15,7 @@
     clippy::duplicated_attributes,
     reason = "printcolumns share types and priorities; clippy takes that for a repetition"
 )]
-#![allow(
-    unreachable_pub,
-    reason = "KubeSchema's derive copies a struct into a function"
-)]
+#![allow(unreachable_pub, reason = "KubeSchema's derive copies a struct into a function")]
 
 pub mod close_form;
 pub mod conditions;

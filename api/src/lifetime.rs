@@ -21,28 +21,19 @@ impl Lifetime {
     /// The end was announced at `at`.
     #[must_use]
     pub fn exact(at: Duration) -> Self {
-        Self {
-            min_ms: ms(at),
-            max_ms: Some(ms(at)),
-        }
+        Self { min_ms: ms(at), max_ms: Some(ms(at)) }
     }
 
     /// The end lies between the last proof of life and the moment it was noticed.
     #[must_use]
     pub fn between(proof: Duration, noticed: Duration) -> Self {
-        Self {
-            min_ms: ms(proof),
-            max_ms: Some(ms(noticed.max(proof))),
-        }
+        Self { min_ms: ms(proof), max_ms: Some(ms(noticed.max(proof))) }
     }
 
     /// It was still alive at `at`.
     #[must_use]
     pub fn at_least(at: Duration) -> Self {
-        Self {
-            min_ms: ms(at),
-            max_ms: None,
-        }
+        Self { min_ms: ms(at), max_ms: None }
     }
 
     /// Whether the end is known to the millisecond.

@@ -95,9 +95,7 @@ impl Measurement {
         for workload in &mut settled.workloads {
             if let Some(heartbeat) = &mut workload.heartbeat {
                 heartbeat.interval.get_or_insert(DEFAULT_HEARTBEAT.into());
-                heartbeat
-                    .statement
-                    .get_or_insert_with(|| DEFAULT_STATEMENT.to_owned());
+                heartbeat.statement.get_or_insert_with(|| DEFAULT_STATEMENT.to_owned());
             }
         }
         settled

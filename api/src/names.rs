@@ -23,11 +23,7 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// made again apart.
 #[must_use]
 pub fn run_name(probe: &str, uid: &str, number: i64) -> String {
-    let hex: String = uid
-        .chars()
-        .filter(char::is_ascii_hexdigit)
-        .take(5)
-        .collect();
+    let hex: String = uid.chars().filter(char::is_ascii_hexdigit).take(5).collect();
     format!("{}-{hex}-{number}", cut(probe, 40))
 }
 
@@ -49,16 +45,12 @@ pub fn probe_label(probe: &str) -> String {
 
 /// The first `length` bytes of a name, not ending in a separator. Kubernetes names are ASCII.
 fn cut(name: &str, length: usize) -> &str {
-    name.get(..length)
-        .unwrap_or(name)
-        .trim_end_matches(['-', '.'])
+    name.get(..length).unwrap_or(name).trim_end_matches(['-', '.'])
 }
 
 /// FNV-1a, 32 bits: stable over versions and machines, which the standard hasher is not.
 fn fnv1a(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -75,10 +67,7 @@ mod tests {
 
     #[test]
     fn long_names_that_differ_at_the_end_have_different_labels() {
-        let (a, b) = (
-            format!("{}a", "x".repeat(80)),
-            format!("{}b", "x".repeat(80)),
-        );
+        let (a, b) = (format!("{}a", "x".repeat(80)), format!("{}b", "x".repeat(80)));
         assert!(probe_label(&a).len() <= 63);
         assert_ne!(probe_label(&a), probe_label(&b));
         assert_eq!(probe_label("pulp-955"), "pulp-955");

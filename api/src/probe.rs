@@ -24,49 +24,19 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
-    printcolumn(
-        name = "Result",
-        type_ = "string",
-        json_path = ".status.lastRun.result"
-    ),
-    printcolumn(
-        name = "First-Cut",
-        type_ = "string",
-        json_path = ".status.lastRun.firstCut"
-    ),
-    printcolumn(
-        name = "Finding",
-        type_ = "string",
-        json_path = ".status.lastRun.finding"
-    ),
-    printcolumn(
-        name = "Last-Run",
-        type_ = "date",
-        json_path = ".status.lastRun.endTime"
-    ),
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".status.target",
-        priority = 1
-    ),
+    printcolumn(name = "Result", type_ = "string", json_path = ".status.lastRun.result"),
+    printcolumn(name = "First-Cut", type_ = "string", json_path = ".status.lastRun.firstCut"),
+    printcolumn(name = "Finding", type_ = "string", json_path = ".status.lastRun.finding"),
+    printcolumn(name = "Last-Run", type_ = "date", json_path = ".status.lastRun.endTime"),
+    printcolumn(name = "Target", type_ = "string", json_path = ".status.target", priority = 1),
     printcolumn(
         name = "Run",
         type_ = "integer",
         json_path = ".status.lastRun.number",
         priority = 1
     ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.summary",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.summary", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionProbeSpec {
@@ -126,11 +96,7 @@ pub struct ConnectionProbeStatus {
     #[schemars(length(max = 10))]
     pub recent_runs: Vec<RecentRun>,
     /// The `runID` that started a run last.
-    #[serde(
-        default,
-        rename = "lastHandledRunID",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "lastHandledRunID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub last_handled_run_id: Option<String>,
 }

@@ -257,13 +257,7 @@ impl Counts {
     /// How many connections have ended.
     #[must_use]
     pub fn ended(&self) -> i32 {
-        let Self {
-            survived,
-            disconnected,
-            request_failed,
-            connect_failed,
-            inconclusive,
-        } = self;
+        let Self { survived, disconnected, request_failed, connect_failed, inconclusive } = self;
         survived + disconnected + request_failed + connect_failed + inconclusive
     }
 
@@ -320,11 +314,7 @@ impl Report {
     /// The shortest lifetime of a connection that was cut, in milliseconds.
     #[must_use]
     pub fn first_cut_ms(&self) -> Option<i64> {
-        self.arms
-            .iter()
-            .filter_map(|arm| arm.cut_lifetime)
-            .map(|spread| spread.min_ms)
-            .min()
+        self.arms.iter().filter_map(|arm| arm.cut_lifetime).map(|spread| spread.min_ms).min()
     }
 
     /// Reads a termination message.

@@ -19,22 +19,13 @@ use serde::{Deserialize, Serialize};
     status = "ConnectionProbeRunStatus",
     derive = "PartialEq",
     doc = "One execution of a ConnectionProbe, with every single cut. The operator makes it; it is owned by its probe and owns its Jobs.",
-    printcolumn(
-        name = "Probe",
-        type_ = "string",
-        json_path = ".metadata.ownerReferences[0].name"
-    ),
+    printcolumn(name = "Probe", type_ = "string", json_path = ".metadata.ownerReferences[0].name"),
     printcolumn(name = "Number", type_ = "integer", json_path = ".spec.number"),
     printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger.type"),
     printcolumn(name = "Result", type_ = "string", json_path = ".status.result"),
     printcolumn(name = "Started", type_ = "date", json_path = ".status.startTime"),
     printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration"),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.summary",
-        priority = 1
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.summary", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a run can't be changed: change the ConnectionProbe, or give it a new runID"))]
@@ -189,8 +180,6 @@ impl ConnectionProbeRunStatus {
 
     /// The reports that are there.
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
-        self.workloads
-            .iter()
-            .filter_map(|workload| workload.report.as_ref())
+        self.workloads.iter().filter_map(|workload| workload.report.as_ref())
     }
 }

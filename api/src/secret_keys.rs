@@ -33,13 +33,7 @@ impl Part {
         match self {
             Self::Host => &["POSTGRES_HOST", "db.host", "host", "hostname", "PGHOST"],
             Self::Port => &["POSTGRES_PORT", "db.port", "port", "PGPORT"],
-            Self::Database => &[
-                "POSTGRES_DB_NAME",
-                "db.name",
-                "dbname",
-                "database",
-                "PGDATABASE",
-            ],
+            Self::Database => &["POSTGRES_DB_NAME", "db.name", "dbname", "database", "PGDATABASE"],
             Self::User => &["POSTGRES_USERNAME", "db.user", "username", "user", "PGUSER"],
             Self::Password => &["POSTGRES_PASSWORD", "db.password", "password", "PGPASSWORD"],
             Self::Sslmode => &["POSTGRES_SSLMODE", "sslmode", "PGSSLMODE"],
@@ -98,16 +92,9 @@ pub fn find<'a>(
         return secret
             .get(key)
             .map(|value| Some(trim(value)))
-            .ok_or_else(|| MissingKey {
-                part,
-                key: key.to_owned(),
-            });
+            .ok_or_else(|| MissingKey { part, key: key.to_owned() });
     }
-    Ok(part
-        .aliases()
-        .iter()
-        .find_map(|alias| secret.get(*alias))
-        .map(trim))
+    Ok(part.aliases().iter().find_map(|alias| secret.get(*alias)).map(trim))
 }
 
 #[cfg(test)]
@@ -115,10 +102,7 @@ mod tests {
     use super::*;
 
     fn secret(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     #[test]
@@ -135,19 +119,10 @@ mod tests {
     #[test]
     fn a_named_key_goes_first_and_must_be_there() {
         let both = secret(&[("password", "a"), ("pw", "b")]);
-        let keys = SecretKeys {
-            password: Some("pw".into()),
-            ..SecretKeys::default()
-        };
+        let keys = SecretKeys { password: Some("pw".into()), ..SecretKeys::default() };
         assert_eq!(find(&both, &keys, Part::Password), Ok(Some("b")));
         let without = secret(&[("password", "a")]);
         let missing = find(&without, &keys, Part::Password);
-        assert_eq!(
-            missing,
-            Err(MissingKey {
-                part: Part::Password,
-                key: "pw".into()
-            })
-        );
+        assert_eq!(missing, Err(MissingKey { part: Part::Password, key: "pw".into() }));
     }
 }

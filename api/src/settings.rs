@@ -130,11 +130,8 @@ impl Settings {
     /// What can't be carried out.
     pub fn new(run: &str, measurement: &Measurement, indexes: Vec<usize>) -> Result<Self, Invalid> {
         let measurement = measurement.settled();
-        let duration: Duration = measurement
-            .duration
-            .filter(|d| !d.is_negative())
-            .ok_or(Invalid::Duration)?
-            .into();
+        let duration: Duration =
+            measurement.duration.filter(|d| !d.is_negative()).ok_or(Invalid::Duration)?.into();
         if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&duration) {
             return Err(Invalid::Duration);
         }
@@ -174,24 +171,15 @@ impl Settings {
 impl TargetSettings {
     fn new(measurement: &Measurement) -> Result<Self, Invalid> {
         let target = &measurement.target;
-        let port = target
-            .port
-            .map(|port| u16::try_from(port).ok().filter(|port| *port > 0));
+        let port = target.port.map(|port| u16::try_from(port).ok().filter(|port| *port > 0));
         let ca = target.tls.as_ref().and_then(|tls| {
             let (kind, name) = match (&tls.ca_config_map_name, &tls.ca_secret_name) {
                 (Some(name), _) => (CaKind::ConfigMap, name),
                 (None, Some(name)) => (CaKind::Secret, name),
                 (None, None) => return None,
             };
-            let key = tls
-                .ca_key
-                .clone()
-                .unwrap_or_else(|| DEFAULT_CA_KEY.to_owned());
-            Some(CaSource {
-                kind,
-                name: name.clone(),
-                key,
-            })
+            let key = tls.ca_key.clone().unwrap_or_else(|| DEFAULT_CA_KEY.to_owned());
+            Some(CaSource { kind, name: name.clone(), key })
         });
         Ok(Self {
             secret_name: target.secret_name.clone(),
@@ -208,36 +196,22 @@ impl TargetSettings {
 
 impl WorkloadSettings {
     fn new(workload: &Workload) -> Result<Self, Invalid> {
-        let Workload {
-            name,
-            idle,
-            heartbeat,
-            idle_in_transaction,
-            session_variable,
-            listen,
-        } = workload;
+        let Workload { name, idle, heartbeat, idle_in_transaction, session_variable, listen } =
+            workload;
         let mut patterns = [
             idle.as_ref().map(|_| Pattern::Idle),
             heartbeat.as_ref().map(|heartbeat| Pattern::Heartbeat {
                 interval_ms: millis(heartbeat.interval.map_or(DEFAULT_HEARTBEAT, Into::into)),
-                statement: heartbeat
-                    .statement
-                    .clone()
-                    .unwrap_or_else(|| DEFAULT_STATEMENT.into()),
+                statement: heartbeat.statement.clone().unwrap_or_else(|| DEFAULT_STATEMENT.into()),
             }),
-            idle_in_transaction
-                .as_ref()
-                .map(|_| Pattern::IdleInTransaction),
+            idle_in_transaction.as_ref().map(|_| Pattern::IdleInTransaction),
             session_variable.as_ref().map(|_| Pattern::SessionVariable),
             listen.as_ref().map(|_| Pattern::Listen),
         ]
         .into_iter()
         .flatten();
         match (patterns.next(), patterns.next()) {
-            (Some(pattern), None) => Ok(Self {
-                name: name.clone(),
-                pattern,
-            }),
+            (Some(pattern), None) => Ok(Self { name: name.clone(), pattern }),
             _ => Err(Invalid::Workload(name.clone())),
         }
     }

@@ -8,14 +8,7 @@ use crate::{
     text,
 };
 
-const HEAD: [&str; 6] = [
-    "Test",
-    "Duration",
-    "Disconnect?",
-    "mm:ss",
-    "Error",
-    "Pinned?",
-];
+const HEAD: [&str; 6] = ["Test", "Duration", "Disconnect?", "mm:ss", "Error", "Pinned?"];
 
 /// The table as Markdown, with a line on what `Pinned?` means: nothing on the wire tells whether a
 /// proxy pinned a session, so the column is the published rule for the statements that were sent.
@@ -23,16 +16,11 @@ const HEAD: [&str; 6] = [
 pub fn results(run: &ConnectionProbeRun) -> String {
     let measurement = &run.spec.measurement.settled;
     let settings = Settings::new("", measurement, Vec::new()).ok();
-    let held = settings
-        .as_ref()
-        .map_or(0, |s| i64::try_from(s.duration_ms).unwrap_or(i64::MAX));
+    let held = settings.as_ref().map_or(0, |s| i64::try_from(s.duration_ms).unwrap_or(i64::MAX));
     let workloads = run.status.iter().flat_map(|status| &status.workloads);
     let rows = workloads.flat_map(|workload| {
         let pins = settings.as_ref().and_then(|settings| {
-            let named = settings
-                .workloads
-                .iter()
-                .find(|w| w.name == workload.workload)?;
+            let named = settings.workloads.iter().find(|w| w.name == workload.workload)?;
             Some(named.pattern.pins())
         });
         let pinned = match pins {
@@ -56,19 +44,10 @@ pub fn results(run: &ConnectionProbeRun) -> String {
 fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String; 6]> {
     let row = |disconnect: String, when: String, error: String| {
         let name = workload.workload.clone();
-        [
-            name,
-            duration.to_owned(),
-            disconnect,
-            when,
-            error,
-            pinned.to_owned(),
-        ]
+        [name, duration.to_owned(), disconnect, when, error, pinned.to_owned()]
     };
     let arms = workload.report.iter().flat_map(|report| &report.arms);
-    let mut rows: Vec<_> = arms
-        .map(|arm| row(disconnects(arm), when(arm), error(arm)))
-        .collect();
+    let mut rows: Vec<_> = arms.map(|arm| row(disconnects(arm), when(arm), error(arm))).collect();
     if rows.is_empty() {
         let why = workload.reason.map_or("", |reason| reason.as_str());
         rows.push(row("unknown".to_owned(), "–".to_owned(), why.to_owned()));
@@ -95,12 +74,7 @@ fn when(arm: &ArmReport) -> String {
         }
         None => text::survivors(arm).map_or_else(
             || "–".to_owned(),
-            |min_ms| {
-                text::lifetime(&Lifetime {
-                    min_ms,
-                    max_ms: None,
-                })
-            },
+            |min_ms| text::lifetime(&Lifetime { min_ms, max_ms: None }),
         ),
     }
 }
@@ -117,26 +91,15 @@ fn markdown(table: &[[String; 6]]) -> String {
     let cell = |text: &String| text.replace('|', "\\|").replace(['\n', '\r'], " ");
     let table: Vec<[String; 6]> = table.iter().map(|row| row.each_ref().map(cell)).collect();
     let width = |column: usize| {
-        table
-            .iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or_default()
+        table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
     };
     let widths: [usize; 6] = std::array::from_fn(width);
     let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
     let rule = widths.map(|width| "-".repeat(width));
     let body: String = table.iter().skip(1).map(line).collect();
-    format!(
-        "{}{}{body}",
-        table.first().map(line).unwrap_or_default(),
-        line(&rule)
-    )
+    format!("{}{}{body}", table.first().map(line).unwrap_or_default(), line(&rule))
 }

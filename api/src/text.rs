@@ -65,17 +65,12 @@ pub fn form(form: &CloseForm) -> String {
 /// How some connections ended, on one line: without lifetimes.
 #[must_use]
 pub fn ending(ending: &Ending) -> String {
-    let seen = ending
-        .form
-        .as_ref()
-        .map(form)
-        .or_else(|| ending.detail.clone());
+    let seen = ending.form.as_ref().map(form).or_else(|| ending.detail.clone());
     match (ending.outcome, ending.reason) {
         (Outcome::Survived, _) => "survived".to_owned(),
-        (Outcome::Inconclusive, Some(reason)) => seen.map_or_else(
-            || reason.as_str().to_owned(),
-            |s| format!("{}: {s}", reason.as_str()),
-        ),
+        (Outcome::Inconclusive, Some(reason)) => {
+            seen.map_or_else(|| reason.as_str().to_owned(), |s| format!("{}: {s}", reason.as_str()))
+        }
         (_, _) => seen.unwrap_or_else(|| "various".to_owned()),
     }
 }
@@ -103,11 +98,7 @@ pub fn progressing(number: i64, until: Option<Timestamp>) -> String {
 /// A pod became unready: the report decides later.
 #[must_use]
 pub fn probably_cut(workloads: &[String], after_ms: i64) -> String {
-    let connection = if workloads.len() == 1 {
-        "A connection"
-    } else {
-        "Connections"
-    };
+    let connection = if workloads.len() == 1 { "A connection" } else { "Connections" };
     let verb = if workloads.len() == 1 { "was" } else { "were" };
     format!(
         "{connection} of {} {verb} probably cut, the first at about {}; the report will tell.",
@@ -123,9 +114,7 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
         Verdict::Measured | Verdict::PartlyConclusive => measured(number, status),
         Verdict::ConnectFailed => format!(
             "Run {number} could not open a single connection{}.",
-            first_detail(status)
-                .map(|d| format!(": {d}"))
-                .unwrap_or_default(),
+            first_detail(status).map(|d| format!(": {d}")).unwrap_or_default(),
         ),
         Verdict::Inconclusive => format!("Run {number} measured nothing."),
         Verdict::Superseded => format!("Run {number} was ended by a newer run."),
@@ -139,21 +128,12 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
 /// Of which workloads nothing or not everything is known, and why.
 fn ended_early(status: &ConnectionProbeRunStatus) -> Vec<String> {
     let lost = status.workloads.iter().filter_map(|workload| {
-        let known = workload
-            .report
-            .as_ref()
-            .is_some_and(crate::Report::is_conclusive);
-        Some((
-            known,
-            format!("{} ({})", workload.workload, workload.reason?.as_str()),
-        ))
+        let known = workload.report.as_ref().is_some_and(crate::Report::is_conclusive);
+        Some((known, format!("{} ({})", workload.workload, workload.reason?.as_str())))
     });
     let (partly, wholly): (Vec<_>, Vec<_>) = lost.partition(|(known, _)| *known);
     let names = |lost: Vec<(bool, String)>| {
-        lost.into_iter()
-            .map(|(_, name)| name)
-            .collect::<Vec<_>>()
-            .join(", ")
+        lost.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
     };
     let mut sentences = Vec::new();
     if !wholly.is_empty() {
@@ -180,16 +160,10 @@ fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
             arm.leading().map(ending).unwrap_or_default(),
         ),
         None => {
-            let bound = status
-                .reports()
-                .flat_map(|r| &r.arms)
-                .filter_map(survivors)
-                .min();
+            let bound = status.reports().flat_map(|r| &r.arms).filter_map(survivors).min();
             format!(
                 "Run {number}: {counted}{}.",
-                bound
-                    .map(|ms| format!(", all lived at least {}", mmss(ms)))
-                    .unwrap_or_default(),
+                bound.map(|ms| format!(", all lived at least {}", mmss(ms))).unwrap_or_default(),
             )
         }
     }
@@ -198,24 +172,13 @@ fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
 /// The shortest life of a survivor, in milliseconds.
 #[must_use]
 pub fn survivors(arm: &ArmReport) -> Option<i64> {
-    let survived = arm
-        .endings
-        .iter()
-        .filter(|ending| ending.outcome == Outcome::Survived);
-    survived
-        .filter_map(|ending| ending.lifetime)
-        .map(|lifetime| lifetime.min_ms)
-        .min()
+    let survived = arm.endings.iter().filter(|ending| ending.outcome == Outcome::Survived);
+    survived.filter_map(|ending| ending.lifetime).map(|lifetime| lifetime.min_ms).min()
 }
 
 fn first_detail(status: &ConnectionProbeRunStatus) -> Option<String> {
     let failed = |e: &&Ending| e.outcome == Outcome::ConnectFailed;
-    status
-        .reports()
-        .flat_map(|r| &r.arms)
-        .flat_map(|arm| &arm.endings)
-        .find(failed)
-        .map(ending)
+    status.reports().flat_map(|r| &r.arms).flat_map(|arm| &arm.endings).find(failed).map(ending)
 }
 
 /// What a run waits for, and what to do about it. `seen` is what Kubernetes or the probe said.
@@ -272,11 +235,7 @@ pub fn lost(reason: Inconclusive, seen: &str) -> String {
         | Inconclusive::LocalLimit
         | Inconclusive::PoolExhausted => "The pod ended and left no complete report",
     };
-    if seen.is_empty() {
-        format!("{what}.")
-    } else {
-        format!("{what} ({seen}).")
-    }
+    if seen.is_empty() { format!("{what}.") } else { format!("{what} ({seen}).") }
 }
 
 /// The probe is suspended.
@@ -308,20 +267,8 @@ mod tests {
         assert_eq!(mmss(2_449_999), "40:49");
         assert_eq!(mmss(5_400_000), "90:00");
         assert_eq!(duration(3_456_000), "57m36s");
-        assert_eq!(
-            lifetime(&Lifetime {
-                min_ms: 3_000_000,
-                max_ms: None
-            }),
-            ">= 50:00"
-        );
-        assert_eq!(
-            lifetime(&Lifetime {
-                min_ms: 60_000,
-                max_ms: Some(120_000)
-            }),
-            "1:00–2:00"
-        );
+        assert_eq!(lifetime(&Lifetime { min_ms: 3_000_000, max_ms: None }), ">= 50:00");
+        assert_eq!(lifetime(&Lifetime { min_ms: 60_000, max_ms: Some(120_000) }), "1:00–2:00");
     }
 
     #[test]

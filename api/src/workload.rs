@@ -15,10 +15,7 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct Workload {
     /// Name of the workload, unique in the probe: a DNS label of at most 40 characters.
-    #[schemars(
-        length(min = 1, max = 40),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
     /// Logs in and sends nothing. Finds idle timers.

@@ -15,9 +15,7 @@ struct Case {
 
 fn cases(folder: &str) -> Vec<Case> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let files = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let cases: Vec<Case> = files
         .map(|path| Case {
             name: path.file_stem().unwrap().to_string_lossy().into_owned(),
@@ -39,13 +37,8 @@ fn refusals(text: &str) -> Vec<String> {
         .map(|error| refusal(error.instance_path().as_str(), &error.to_string()))
         .collect();
     let broken = kube::core::cel::Validator::new().validate(&schema, &manifest, None);
-    refusals.extend(
-        broken
-            .err()
-            .iter()
-            .flat_map(|errors| errors.as_slice())
-            .map(ToString::to_string),
-    );
+    refusals
+        .extend(broken.err().iter().flat_map(|errors| errors.as_slice()).map(ToString::to_string));
     let mut names: Vec<_> = manifest["spec"]["workloads"]
         .as_array()
         .into_iter()
@@ -93,10 +86,7 @@ fn drop_nulls(value: &mut Value) {
 
 #[test]
 fn what_is_accepted() {
-    for case in cases("tests/cases/accepted")
-        .iter()
-        .chain(&cases("../deploy/samples"))
-    {
+    for case in cases("tests/cases/accepted").iter().chain(&cases("../deploy/samples")) {
         assert_eq!(refusals(&case.text), Vec::<String>::new(), "{}", case.name);
         let probe: ConnectionProbe = serde_saphyr::from_str(&case.text).unwrap();
         let settings = Settings::new("run", &probe.spec.measurement, vec![0]);
@@ -107,11 +97,7 @@ fn what_is_accepted() {
 #[test]
 fn what_is_refused_says_what_to_write() {
     for case in cases("tests/cases/refused") {
-        let wanted = case
-            .text
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("# refused: "));
+        let wanted = case.text.lines().next().and_then(|line| line.strip_prefix("# refused: "));
         let wanted = wanted.unwrap_or_else(|| panic!("{}: first line `# refused: …`", case.name));
         let refusals = refusals(&case.text);
         assert!(
@@ -126,18 +112,10 @@ fn what_is_refused_says_what_to_write() {
 
 #[test]
 fn one_sample_has_every_field() {
-    let sample = cases("../deploy/samples")
-        .into_iter()
-        .find(|case| case.name == "every-field");
+    let sample = cases("../deploy/samples").into_iter().find(|case| case.name == "every-field");
     let sample: Value = serde_saphyr::from_str(&sample.unwrap().text).unwrap();
-    let fields = schema()["properties"]["spec"]["properties"]
-        .as_object()
-        .unwrap()
-        .clone();
-    let missing: Vec<_> = fields
-        .keys()
-        .filter(|name| sample["spec"][name].is_null())
-        .collect();
+    let fields = schema()["properties"]["spec"]["properties"].as_object().unwrap().clone();
+    let missing: Vec<_> = fields.keys().filter(|name| sample["spec"][name].is_null()).collect();
     assert!(
         missing.is_empty(),
         "fields without an example in deploy/samples/every-field.yaml: {missing:?}"

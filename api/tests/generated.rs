@@ -11,18 +11,13 @@ const HEAD: &str =
     "# Generated from api/src by `make generate`: change the types, not this file.\n";
 
 fn check(crd: &CustomResourceDefinition, file: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../crds")
-        .join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crds").join(file);
     let yaml = format!("{HEAD}{}", serde_saphyr::to_string(crd).unwrap());
     if std::env::var_os("GENERATE").is_some() {
         fs::write(&path, &yaml).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == yaml,
-        "crds/{file} is stale: run `make generate` and commit it"
-    );
+    assert!(committed == yaml, "crds/{file} is stale: run `make generate` and commit it");
 }
 
 #[test]
@@ -36,30 +31,16 @@ fn crds_have_what_the_api_server_and_kubectl_explain_need() {
     let spec = serde_json::to_value(&ConnectionProbe::crd().spec.versions[0].schema).unwrap()
         ["openAPIV3Schema"]["properties"]["spec"]
         .to_string();
-    assert!(
-        !spec.contains("\"default\""),
-        "defaults of measured fields belong to the run"
-    );
+    assert!(!spec.contains("\"default\""), "defaults of measured fields belong to the run");
     for crd in [ConnectionProbe::crd(), ConnectionProbeRun::crd()] {
         let text = serde_json::to_string(&crd).unwrap();
         // 1.34 and later warn of formats that they do not know.
-        assert!(
-            !text.contains("uint"),
-            "{}: unsigned formats",
-            crd.spec.names.kind
-        );
+        assert!(!text.contains("uint"), "{}: unsigned formats", crd.spec.names.kind);
         let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
         let mut undocumented = Vec::new();
-        assert!(
-            text.len() < 200_000,
-            "{}: too large for kubectl apply",
-            crd.spec.names.kind
-        );
+        assert!(text.len() < 200_000, "{}: too large for kubectl apply", crd.spec.names.kind);
         undocumented_fields(&schema["openAPIV3Schema"], "", &mut undocumented);
-        assert!(
-            undocumented.is_empty(),
-            "fields without a description: {undocumented:?}"
-        );
+        assert!(undocumented.is_empty(), "fields without a description: {undocumented:?}");
     }
 }
 

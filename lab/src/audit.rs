@@ -47,10 +47,7 @@ fn call(line: &str) -> Option<Call> {
     }
     let object = &event["objectRef"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let sub = object["subresource"]
-        .as_str()
-        .map(|sub| format!("/{sub}"))
-        .unwrap_or_default();
+    let sub = object["subresource"].as_str().map(|sub| format!("/{sub}")).unwrap_or_default();
     let ms = |name: &str| {
         let at: Timestamp = event[name].as_str()?.parse().ok()?;
         #[expect(clippy::cast_precision_loss, reason = "microseconds of an epoch fit")]
@@ -59,11 +56,7 @@ fn call(line: &str) -> Option<Call> {
     Some(Call {
         user: text(&event["user"]["username"]),
         verb: text(&event["verb"]),
-        resource: format!(
-            "{}/{}{sub}",
-            text(&object["apiGroup"]),
-            text(&object["resource"])
-        ),
+        resource: format!("{}/{}{sub}", text(&object["apiGroup"]), text(&object["resource"])),
         namespace: text(&object["namespace"]),
         code: event["responseStatus"]["code"].as_i64().unwrap_or_default(),
         forbidden: event["annotations"]["authorization.k8s.io/decision"] == "forbid",

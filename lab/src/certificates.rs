@@ -37,9 +37,6 @@ impl Authority {
         let certificate = CertificateParams::new(names)
             .and_then(|params| params.signed_by(&key, &self.0))
             .expect("a certificate");
-        Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }

@@ -42,11 +42,7 @@ pub fn require_lab() {
     let state = std::env::var("LAB_STATE").expect("run this by lab/run (see `make test`)");
     let lab = fs::metadata(format!("{state}/netns")).expect("the lab is not running: make lab");
     let here = fs::metadata("/proc/self/ns/net").expect("/proc is mounted");
-    assert_eq!(
-        lab.ino(),
-        here.ino(),
-        "not in the lab's network namespace: run this by lab/run"
-    );
+    assert_eq!(lab.ino(), here.ino(), "not in the lab's network namespace: run this by lab/run");
 }
 
 /// Runs a test in a namespace of its own. When the test fails, what the cluster knows of the namespace
@@ -60,28 +56,14 @@ where
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("test-{}-{number}", std::process::id());
-    let secret = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/secret"))
-        .arg(&name)
-        .output();
+    let secret = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/secret")).arg(&name).output();
     let secret = secret.expect("lab/secret can be run");
-    assert!(
-        secret.status.success(),
-        "{}",
-        String::from_utf8_lossy(&secret.stderr)
-    );
+    assert!(secret.status.success(), "{}", String::from_utf8_lossy(&secret.stderr));
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let client = Client::try_default()
-        .await
-        .expect("the lab's kubeconfig works");
-    let namespace = Namespace {
-        name: name.clone(),
-        client: client.clone(),
-    };
+    let client = Client::try_default().await.expect("the lab's kubeconfig works");
+    let namespace = Namespace { name: name.clone(), client: client.clone() };
     let result = futures::FutureExt::catch_unwind(AssertUnwindSafe(test(namespace))).await;
-    let namespace = Namespace {
-        name: name.clone(),
-        client,
-    };
+    let namespace = Namespace { name: name.clone(), client };
     if let Err(panic) = result {
         namespace.dump();
         kubectl(&["delete", "namespace", &name, "--wait=false"]);
@@ -129,18 +111,10 @@ pub fn kubectl_with(input: &str, args: &[&str]) -> Said {
         .stderr(Stdio::piped())
         .spawn()
         .expect("kubectl is on the PATH that lab/run sets");
-    kubectl
-        .stdin
-        .take()
-        .expect("piped")
-        .write_all(input.as_bytes())
-        .expect("kubectl reads");
+    kubectl.stdin.take().expect("piped").write_all(input.as_bytes()).expect("kubectl reads");
     let output = kubectl.wait_with_output().expect("kubectl ends");
     let text = [output.stdout, output.stderr].concat();
-    Said {
-        ok: output.status.success(),
-        text: String::from_utf8_lossy(&text).into_owned(),
-    }
+    Said { ok: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
 impl Namespace {
@@ -178,11 +152,7 @@ impl Namespace {
 
     /// The status of the probe `t`.
     pub async fn status(&self) -> ConnectionProbeStatus {
-        let probe = self
-            .api::<ConnectionProbe>()
-            .get_opt("t")
-            .await
-            .expect("the API answers");
+        let probe = self.api::<ConnectionProbe>().get_opt("t").await.expect("the API answers");
         probe.and_then(|probe| probe.status).unwrap_or_default()
     }
 
@@ -200,27 +170,19 @@ impl Namespace {
             let wanted = |c: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
                 (c.type_.as_str(), c.status.as_str(), c.reason.as_str()) == (type_, status, reason)
             };
-            seen.conditions
-                .iter()
-                .find(wanted)
-                .is_some()
-                .then_some(seen.clone())
+            seen.conditions.iter().find(wanted).is_some().then_some(seen.clone())
         })
         .await
     }
 
     /// Waits until run `number` of the probe `t` has ended.
     pub async fn ended(&self, number: i64, limit: Duration) -> ConnectionProbeRun {
-        eventually(
-            &format!("the end of run {number} in {}", self.name),
-            limit,
-            async || {
-                let runs = self.runs().await;
-                runs.into_iter().find(|run| {
-                    run.spec.number == number && run.status.as_ref().is_some_and(|s| s.has_ended())
-                })
-            },
-        )
+        eventually(&format!("the end of run {number} in {}", self.name), limit, async || {
+            let runs = self.runs().await;
+            runs.into_iter().find(|run| {
+                run.spec.number == number && run.status.as_ref().is_some_and(|s| s.has_ended())
+            })
+        })
         .await
     }
 
@@ -247,18 +209,9 @@ impl Namespace {
         eventually(&what, Duration::from_secs(60), async || {
             let ready = |pod: &Pod| {
                 let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-                Some(
-                    conditions
-                        .iter()
-                        .any(|c| c.type_ == conditions::READY && c.status == "True"),
-                )
+                Some(conditions.iter().any(|c| c.type_ == conditions::READY && c.status == "True"))
             };
-            let ready = self
-                .pods()
-                .await
-                .iter()
-                .filter(|pod| ready(pod) == Some(true))
-                .count();
+            let ready = self.pods().await.iter().filter(|pod| ready(pod) == Some(true)).count();
             (ready == pods).then_some(())
         })
         .await;
@@ -290,18 +243,8 @@ impl Namespace {
             &["get", "cprobe,cproberun,job,pod", "-o", "wide"],
             &["get", "cprobe,cproberun", "-o", "yaml"],
             &["describe", "jobs,pods"],
-            &[
-                "logs",
-                "--prefix",
-                "--tail=50",
-                "-l",
-                "app.kubernetes.io/name=connection-probe",
-            ],
-            &[
-                "get",
-                "events.events.k8s.io",
-                "--sort-by=.metadata.creationTimestamp",
-            ],
+            &["logs", "--prefix", "--tail=50", "-l", "app.kubernetes.io/name=connection-probe"],
+            &["get", "events.events.k8s.io", "--sort-by=.metadata.creationTimestamp"],
             &[
                 "logs",
                 "--tail=60",
@@ -311,11 +254,7 @@ impl Namespace {
             ],
         ];
         for command in commands {
-            eprintln!(
-                "---- kubectl {}\n{}",
-                command.join(" "),
-                self.kubectl(command).text
-            );
+            eprintln!("---- kubectl {}\n{}", command.join(" "), self.kubectl(command).text);
         }
     }
 }

@@ -37,10 +37,7 @@ impl Holding {
             tls_mode: Some(TlsMode::Disable),
             ca: None,
         };
-        let workload = WorkloadSettings {
-            name: "held".into(),
-            pattern: Pattern::Idle,
-        };
+        let workload = WorkloadSettings { name: "held".into(), pattern: Pattern::Idle };
         Self {
             settings: Settings {
                 run: "test-1".into(),
@@ -105,10 +102,7 @@ impl Holding {
         std::thread::spawn(move || {
             let folder = tempfile::tempdir().expect("a folder");
             let setup = self.setup(&folder);
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             let exit = runtime.block_on(async {
                 let clock = Clock::new(now(), Instant::now());
                 run::run(setup, clock, async { _ = stopped.await }).await
@@ -117,10 +111,7 @@ impl Holding {
             // Nobody waits any more if the test has failed.
             let _ = end.send((exit, Report::parse(&message).expect("a report")));
         });
-        Held {
-            ended,
-            stop: Some(stop),
-        }
+        Held { ended, stop: Some(stop) }
     }
 
     /// Starts the probe and waits for its report.
@@ -184,11 +175,7 @@ impl Held {
 /// There are several.
 #[must_use]
 pub fn only_ending(report: &Report) -> &Ending {
-    let endings = &report
-        .arms
-        .first()
-        .unwrap_or_else(|| panic!("{report:?}"))
-        .endings;
+    let endings = &report.arms.first().unwrap_or_else(|| panic!("{report:?}")).endings;
     assert_eq!(endings.len(), 1, "{endings:#?}");
     &endings[0]
 }
@@ -212,18 +199,12 @@ pub fn only_lane(ending: &Ending) -> &LaneEnd {
 pub fn span(lane: &LaneEnd) -> (Timestamp, Timestamp) {
     let lifetime = lane.lifetime.expect("a lifetime");
     let width = lifetime.max_ms.expect("an end") - lifetime.min_ms;
-    (
-        lane.at - Duration::from_millis(width.try_into().expect("a width")),
-        lane.at,
-    )
+    (lane.at - Duration::from_millis(width.try_into().expect("a width")), lane.at)
 }
 
 /// The wall clock, for the truth that a report is compared with.
 #[must_use]
 pub fn now() -> Timestamp {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test knows when it did something"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test knows when it did something")]
     Timestamp::now()
 }

@@ -59,11 +59,7 @@ impl PgBouncer {
         let ini = ini.display().to_string();
         let mut server = Server::start("/usr/sbin/pgbouncer", &[&ini], &log, "QUIT");
         server.wait_until(&log, || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self {
-            server,
-            _folder: folder,
-            port,
-        }
+        Self { server, _folder: folder, port }
     }
 
     /// Sends it a signal.

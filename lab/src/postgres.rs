@@ -40,11 +40,7 @@ impl Postgres {
         let folder = Folder::default();
         let (data, log) = (folder.path("data"), folder.path("log"));
         let template = template();
-        let copied = command("cp")
-            .arg("-r")
-            .arg(template.path("data"))
-            .arg(&data)
-            .status();
+        let copied = command("cp").arg("-r").arg(template.path("data")).arg(&data).status();
         assert!(copied.expect("cp").success());
         let port = free_port();
         let mut settings = format!(
@@ -73,17 +69,9 @@ impl Postgres {
         let mut server = Server::start(&format!("{BIN}/postgres"), &args, &log, "QUIT");
         server.wait_until(&log, || {
             let state = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-            state
-                .lines()
-                .last()
-                .is_some_and(|line| line.trim() == "ready")
+            state.lines().last().is_some_and(|line| line.trim() == "ready")
         });
-        Self {
-            server,
-            folder,
-            _template: template,
-            port,
-        }
+        Self { server, folder, _template: template, port }
     }
 
     /// Runs SQL as the administrator; the rows, fields separated by `|`.
@@ -91,21 +79,12 @@ impl Postgres {
     /// # Panics
     /// It fails.
     pub fn sql(&self, sql: &str) -> String {
-        self.try_sql(sql)
-            .unwrap_or_else(|said| panic!("{sql}: {said}"))
+        self.try_sql(sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
     fn try_sql(&self, sql: &str) -> Result<String, String> {
         let output = command(&format!("{BIN}/psql"))
-            .args([
-                "-XAtq",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-U",
-                "postgres",
-                "-c",
-                sql,
-            ])
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-c", sql])
             .args(["-h", &self.folder.path("").display().to_string()])
             .args(["-p", &self.port.to_string(), "postgres"])
             .output()
@@ -119,9 +98,7 @@ impl Postgres {
 
     /// Makes a role that may log in.
     pub fn role(&self, name: &str, password: &str) {
-        self.sql(&format!(
-            "CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"
-        ));
+        self.sql(&format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"));
     }
 
     /// Waits until `role` has `n` idle sessions, and returns their backends' process ids.
@@ -144,20 +121,13 @@ impl Postgres {
         );
         let mut found = Vec::new();
         for _ in 0..200 {
-            found = self
-                .sql(&sql)
-                .lines()
-                .filter_map(|line| line.parse().ok())
-                .collect();
+            found = self.sql(&sql).lines().filter_map(|line| line.parse().ok()).collect();
             if found.len() == n {
                 return found;
             }
             sleep(Duration::from_millis(30));
         }
-        panic!(
-            "{role} has {} sessions that are {state}, not {n}",
-            found.len()
-        );
+        panic!("{role} has {} sessions that are {state}, not {n}", found.len());
     }
 
     /// Waits until it takes connections again.
@@ -211,15 +181,7 @@ fn template() -> Arc<Folder> {
     }
     let folder = Arc::new(Folder::default());
     let made = command(&format!("{BIN}/initdb"))
-        .args([
-            "--no-sync",
-            "--wal-segsize=1",
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-D",
-        ])
+        .args(["--no-sync", "--wal-segsize=1", "-U", "postgres", "-A", "trust", "-D"])
         .arg(folder.path("data"))
         .stdout(Stdio::null())
         .status()

@@ -42,11 +42,7 @@ impl Relay {
         let (fault, seen) = watch::channel(Fault::None);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(
-                    client,
-                    SocketAddr::from(([127, 0, 0, 1], to)),
-                    seen.clone(),
-                ));
+                tokio::spawn(relay(client, SocketAddr::from(([127, 0, 0, 1], to)), seen.clone()));
             }
         });
         Self { port, fault, task }

@@ -111,10 +111,7 @@ pub fn send_signal(pid: u32, signal: &str) {
 #[must_use]
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("LC_ALL", "C")
-        .env("PATH", "/usr/bin:/bin");
+    command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin");
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }

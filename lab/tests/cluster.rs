@@ -26,10 +26,7 @@ async fn one_run_finds_the_timer_that_cuts() {
              \x20 - { name: listen, listen: {} }\n",
         );
         let seen = eventually("a first cut in the status", MINUTE, async || {
-            ns.status()
-                .await
-                .current_run
-                .filter(|run| run.first_cut_seen_time.is_some())
+            ns.status().await.current_run.filter(|run| run.first_cut_seen_time.is_some())
         })
         .await;
         assert!(!seen.workloads_cut.is_empty(), "told before any report");
@@ -42,11 +39,7 @@ async fn one_run_finds_the_timer_that_cuts() {
         for name in ["idle", "set", "listen"] {
             let arm = of(name);
             assert_eq!(arm.counts.disconnected, 2, "{name}");
-            let ending = arm
-                .endings
-                .iter()
-                .find(|e| e.outcome == Outcome::Disconnected)
-                .unwrap();
+            let ending = arm.endings.iter().find(|e| e.outcome == Outcome::Disconnected).unwrap();
             let message = &ending.form.as_ref().unwrap().messages[0];
             assert_eq!(
                 (message.code.as_str(), message.text.as_str()),
@@ -57,35 +50,18 @@ async fn one_run_finds_the_timer_that_cuts() {
                 let idle = clocks.request_ms.unwrap();
                 let late = idle - CLIENT_IDLE_TIMEOUT * 1000;
                 assert!((-100..2500).contains(&late), "{name}: {clocks:?}");
-                assert!(
-                    lane.lifetime.unwrap().is_exact(),
-                    "{name}: announced by a message"
-                );
+                assert!(lane.lifetime.unwrap().is_exact(), "{name}: announced by a message");
             }
         }
-        assert_eq!(
-            of("beat").counts.survived,
-            2,
-            "an idle timer spares a heartbeat"
-        );
-        assert_eq!(
-            of("in-transaction").counts.survived,
-            2,
-            "and an open transaction"
-        );
+        assert_eq!(of("beat").counts.survived, 2, "an idle timer spares a heartbeat");
+        assert_eq!(of("in-transaction").counts.survived, 2, "and an open transaction");
 
         let status = ns.condition("Ready", "True", "Measured", SOON).await;
         let last = status.last_run.unwrap();
         assert_eq!(last.result, "6 of 10 cut");
-        assert_eq!(
-            last.finding.as_deref(),
-            Some("FATAL 08P01 client_idle_timeout")
-        );
+        assert_eq!(last.finding.as_deref(), Some("FATAL 08P01 client_idle_timeout"));
         let table = ns.kubectl(&["get", "cprobe", "t"]).text;
-        assert!(
-            table.contains("6 of 10 cut") && table.contains("Measured"),
-            "{table}"
-        );
+        assert!(table.contains("6 of 10 cut") && table.contains("Measured"), "{table}");
     })
     .await;
 }
@@ -101,23 +77,13 @@ async fn a_change_supersedes_and_keeps_what_was_measured() {
         let first = ns.ended(1, SOON).await.status.unwrap();
         assert_eq!(first.ended_early, Some(Inconclusive::Superseded));
         assert_eq!(first.workloads[0].reason, Some(Inconclusive::Superseded));
-        let report = first.workloads[0]
-            .report
-            .as_ref()
-            .expect("the last words were heard");
-        assert_eq!(
-            (report.cut(), report.arms[0].counts.inconclusive),
-            (0, 1),
-            "no drop"
-        );
+        let report = first.workloads[0].report.as_ref().expect("the last words were heard");
+        assert_eq!((report.cut(), report.arms[0].counts.inconclusive), (0, 1), "no drop");
         ns.condition("Ready", "True", "Measured", MINUTE).await;
         let runs = ns.runs().await;
         let ended = runs[0].status.as_ref().unwrap().end_time.clone().unwrap();
         let second = runs[1].metadata.creation_timestamp.clone().unwrap();
-        assert!(
-            second.0.as_second() >= ended.0.as_second(),
-            "two runs never overlap"
-        );
+        assert!(second.0.as_second() >= ended.0.as_second(), "two runs never overlap");
     })
     .await;
 }
@@ -137,12 +103,8 @@ async fn a_new_run_id_starts_a_run_and_nothing_else_does() {
         ns.patch_probe(r#"{"runID":"while suspended"}"#);
         ns.patch_probe(r#"{"suspend":null}"#);
         ns.ended(3, MINUTE).await;
-        let triggers: Vec<_> = ns
-            .runs()
-            .await
-            .iter()
-            .map(|run| format!("{:?}", run.spec.trigger.type_))
-            .collect();
+        let triggers: Vec<_> =
+            ns.runs().await.iter().map(|run| format!("{:?}", run.spec.trigger.type_)).collect();
         assert_eq!(triggers, ["Created", "RunID", "RunID"]);
         ns.patch_probe(r#"{"historyLimit":1}"#);
         eventually("history to be pruned", SOON, async || {
@@ -161,22 +123,12 @@ async fn a_missing_secret_is_told_and_heals() {
         ns.apply_probe(
             "  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
         );
-        let status = ns
-            .condition(
-                "Stalled",
-                "True",
-                "SecretNotFound",
-                Duration::from_secs(180),
-            )
-            .await;
+        let status =
+            ns.condition("Stalled", "True", "SecretNotFound", Duration::from_secs(180)).await;
         let summary = status.summary.unwrap();
-        assert!(
-            summary.contains("pulp-db") && summary.contains("next attempt"),
-            "{summary}"
-        );
+        assert!(summary.contains("pulp-db") && summary.contains("next attempt"), "{summary}");
         ns.apply(&secret);
-        ns.condition("Ready", "True", "Measured", Duration::from_secs(120))
-            .await;
+        ns.condition("Ready", "True", "Measured", Duration::from_secs(120)).await;
         assert_eq!(ns.runs().await.len(), 1, "another attempt of the same run");
         assert_eq!(ns.jobs().await.len(), 2);
     })
@@ -212,16 +164,11 @@ async fn a_wrong_password_is_a_failed_connect() {
         ns.apply_probe(
             "  duration: 1s\n  connections: 2\n  workloads: [{ name: idle, idle: {} }]\n",
         );
-        let status = ns
-            .condition("Ready", "False", "ConnectFailed", MINUTE)
-            .await;
+        let status = ns.condition("Ready", "False", "ConnectFailed", MINUTE).await;
         let summary = status.summary.unwrap();
         assert!(summary.contains("FATAL"), "{summary}");
         let run = ns.ended(1, SOON).await.status.unwrap();
-        assert_eq!(
-            run.reports().next().unwrap().arms[0].counts.connect_failed,
-            2
-        );
+        assert_eq!(run.reports().next().unwrap().arms[0].counts.connect_failed, 2);
     })
     .await;
 }
@@ -269,10 +216,7 @@ async fn an_eviction_is_inconclusive_and_no_drop() {
         ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
         let run = ns.ended(1, SOON).await.status.unwrap();
         assert_eq!(run.workloads[0].reason, Some(Inconclusive::Evicted));
-        let report = run.workloads[0]
-            .report
-            .as_ref()
-            .expect("the last words were heard");
+        let report = run.workloads[0].report.as_ref().expect("the last words were heard");
         assert_eq!((report.cut(), report.arms[0].counts.inconclusive), (0, 3));
     })
     .await;
@@ -280,10 +224,7 @@ async fn an_eviction_is_inconclusive_and_no_drop() {
 
 async fn evict(ns: &Namespace) {
     let name = ns.pods().await[0].metadata.name.clone().unwrap();
-    ns.api::<Pod>()
-        .evict(&name, &EvictParams::default())
-        .await
-        .unwrap();
+    ns.api::<Pod>().evict(&name, &EvictParams::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -296,10 +237,7 @@ async fn a_job_deleted_by_hand_is_inconclusive() {
         let job = ns.jobs().await[0].metadata.name.clone().unwrap();
         assert!(ns.kubectl(&["delete", "job", &job, "--wait=false"]).ok);
         ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
-        assert_eq!(
-            ns.ended(1, SOON).await.status.unwrap().result.as_deref(),
-            Some("Inconclusive")
-        );
+        assert_eq!(ns.ended(1, SOON).await.status.unwrap().result.as_deref(), Some("Inconclusive"));
     })
     .await;
 }
@@ -334,19 +272,13 @@ async fn what_users_may_write_is_the_same_on_a_real_api_server() {
             for case in std::fs::read_dir(cases).unwrap() {
                 let path = case.unwrap().path();
                 let text = std::fs::read_to_string(&path).unwrap();
-                let wanted = text
-                    .lines()
-                    .next()
-                    .and_then(|line| line.strip_prefix("# refused: "));
+                let wanted = text.lines().next().and_then(|line| line.strip_prefix("# refused: "));
                 for (how, refusal) in write_three_ways(&ns, &text).await {
                     let file = path.file_name().unwrap().display();
                     match (accepted, &refusal) {
                         (true, None) => {}
                         (false, Some(refusal))
-                            if wanted
-                                .unwrap()
-                                .split(" | ")
-                                .any(|text| refusal.contains(text)) => {}
+                            if wanted.unwrap().split(" | ").any(|text| refusal.contains(text)) => {}
                         _ => panic!("{file} by {how}: {refusal:?}"),
                     }
                 }
@@ -361,29 +293,16 @@ async fn write_three_ways(ns: &Namespace, text: &str) -> [(&'static str, Option<
     let apply = |args: &[&str]| {
         let said = kubectl_with(
             text,
-            &[
-                &["-n", &ns.name, "apply", "--dry-run=server", "-f", "-"],
-                args,
-            ]
-            .concat(),
+            &[&["-n", &ns.name, "apply", "--dry-run=server", "-f", "-"], args].concat(),
         );
         (!said.ok).then_some(said.text)
     };
     let manifest: serde_json::Value = serde_saphyr::from_str(text).unwrap();
-    let path = format!(
-        "/apis/probes.pulpproject.org/v1alpha1/namespaces/{}",
-        ns.name
-    );
+    let path = format!("/apis/probes.pulpproject.org/v1alpha1/namespaces/{}", ns.name);
     let body = serde_json::to_vec(&manifest).unwrap();
-    let dry = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
     let request = kube::core::Request::new(format!("{path}/connectionprobes")).create(&dry, body);
-    let posted = ns
-        .client
-        .request::<serde_json::Value>(request.unwrap())
-        .await;
+    let posted = ns.client.request::<serde_json::Value>(request.unwrap()).await;
     [
         ("kubectl apply", apply(&[])),
         ("server-side apply", apply(&["--server-side"])),
@@ -398,11 +317,7 @@ async fn samples_and_explain_work_as_the_readme_says() {
         let said = ns.kubectl(&["apply", "--dry-run=server", "-f", samples]);
         assert!(said.ok, "{}", said.text);
         let said = ns.kubectl(&["explain", "cprobe.spec.workloads.idle"]);
-        assert!(
-            said.text.contains("Logs in and sends nothing"),
-            "{}",
-            said.text
-        );
+        assert!(said.text.contains("Logs in and sends nothing"), "{}", said.text);
     })
     .await;
 }

@@ -18,9 +18,7 @@ fn root() -> PathBuf {
 /// README.md, CONTRIBUTING.md and docs/*.md.
 fn documents() -> Vec<PathBuf> {
     let mut documents = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
-    let docs = fs::read_dir(root().join("docs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     documents
         .extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     documents
@@ -29,59 +27,34 @@ fn documents() -> Vec<PathBuf> {
 /// The lines of the `sh` blocks.
 fn commands(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
-    let blocks = text
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    blocks
-        .flat_map(str::lines)
-        .filter(|line| !line.trim().is_empty())
-        .map(str::to_owned)
-        .collect()
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
 /// The commands of the table of exceptions.
 fn not_run() -> Vec<String> {
     let text = fs::read_to_string(root().join(NOT_RUN)).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.filter_map(|row| row.split("` | ").next())
-        .map(|cell| cell.replace("\\|", "|"))
-        .collect()
+    rows.filter_map(|row| row.split("` | ").next()).map(|cell| cell.replace("\\|", "|")).collect()
 }
 
 fn run(command: &str) {
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let output = Command::new("sh").args(["-c", command]).current_dir(root()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    assert!(
-        output.status.success(),
-        "`{command}`: {}",
-        String::from_utf8_lossy(&said)
-    );
+    assert!(output.status.success(), "`{command}`: {}", String::from_utf8_lossy(&said));
 }
 
 #[test]
 fn every_command_of_the_documents_works() {
     require_lab();
     let excepted = not_run();
-    let commands: Vec<String> = documents()
-        .iter()
-        .flat_map(|document| commands(document))
-        .collect();
+    let commands: Vec<String> =
+        documents().iter().flat_map(|document| commands(document)).collect();
     assert!(commands.len() > 4, "commands were found: {commands:?}");
     for command in &excepted {
-        assert!(
-            commands.contains(command),
-            "{NOT_RUN} names what no document says: {command}"
-        );
+        assert!(commands.contains(command), "{NOT_RUN} names what no document says: {command}");
     }
-    commands
-        .iter()
-        .filter(|command| !excepted.contains(command))
-        .for_each(|command| run(command));
+    commands.iter().filter(|command| !excepted.contains(command)).for_each(|command| run(command));
 }
 
 #[test]

@@ -17,12 +17,7 @@ fn operator(args: &[&str]) -> String {
 }
 
 fn rolled_out() {
-    operator(&[
-        "rollout",
-        "status",
-        "deployment/connection-probe-operator",
-        "--timeout=60s",
-    ]);
+    operator(&["rollout", "status", "deployment/connection-probe-operator", "--timeout=60s"]);
 }
 
 fn kill() {
@@ -102,10 +97,7 @@ async fn a_pod_that_vanished_while_the_operator_was_away_is_no_drop() {
         ns.holding(1).await;
         scale(0);
         eventually("the operator's end", MINUTE, async || {
-            operator(&["get", "pods", "-o", "name"])
-                .trim()
-                .is_empty()
-                .then_some(())
+            operator(&["get", "pods", "-o", "name"]).trim().is_empty().then_some(())
         })
         .await;
         let pod = ns.pods().await[0].metadata.name.clone().unwrap();
@@ -154,24 +146,10 @@ async fn an_image_that_can_not_start_is_told_and_heals() {
         ns.apply_probe(
             "  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
         );
-        let status = ns
-            .condition("Ready", "False", "ImageUnavailable", MINUTE)
-            .await;
-        assert!(
-            status
-                .summary
-                .unwrap()
-                .contains("localhost/connection-probe:missing")
-        );
-        ns.condition("Reconciling", "True", "ImageUnavailable", SOON)
-            .await;
-        ns.condition(
-            "Stalled",
-            "True",
-            "ImageUnavailable",
-            Duration::from_secs(150),
-        )
-        .await;
+        let status = ns.condition("Ready", "False", "ImageUnavailable", MINUTE).await;
+        assert!(status.summary.unwrap().contains("localhost/connection-probe:missing"));
+        ns.condition("Reconciling", "True", "ImageUnavailable", SOON).await;
+        ns.condition("Stalled", "True", "ImageUnavailable", Duration::from_secs(150)).await;
         with("localhost/connection-probe:dev");
         ns.patch_probe(r#"{"runID":"with the right image"}"#);
         ns.condition("Ready", "True", "Measured", MINUTE).await;

@@ -16,10 +16,7 @@ const EXCEPTIONS: [(&str, &str); 5] = [
         "get probes.pulpproject.org/connectionproberuns",
         "only after a crash, to see whose the name is",
     ),
-    (
-        "get batch/jobs",
-        "only after a crash, to see whose the name is",
-    ),
+    ("get batch/jobs", "only after a crash, to see whose the name is"),
     (
         "update probes.pulpproject.org/connectionprobes/finalizers",
         "checked by OwnerReferencesPermissionEnforcement",
@@ -28,10 +25,7 @@ const EXCEPTIONS: [(&str, &str); 5] = [
         "update probes.pulpproject.org/connectionproberuns/finalizers",
         "checked by OwnerReferencesPermissionEnforcement",
     ),
-    (
-        "patch events.k8s.io/events",
-        "only for an event that repeats within minutes",
-    ),
+    ("patch events.k8s.io/events", "only for an event that repeats within minutes"),
 ];
 
 #[test]
@@ -47,28 +41,19 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
         used.insert(name);
     }
     assert!(used.len() > 5, "the operator did something: {used:?}");
-    assert!(
-        refused.is_empty(),
-        "missing from deploy/operator.yaml: {refused:?}"
-    );
-    let excepted: BTreeSet<String> = EXCEPTIONS
-        .iter()
-        .map(|(call, _)| (*call).to_owned())
-        .collect();
-    let unused: Vec<_> = granted
-        .difference(&used)
-        .filter(|call| !excepted.contains(*call))
-        .collect();
+    assert!(refused.is_empty(), "missing from deploy/operator.yaml: {refused:?}");
+    let excepted: BTreeSet<String> =
+        EXCEPTIONS.iter().map(|(call, _)| (*call).to_owned()).collect();
+    let unused: Vec<_> =
+        granted.difference(&used).filter(|call| !excepted.contains(*call)).collect();
     assert!(unused.is_empty(), "granted and never used: {unused:?}");
 }
 
 /// What deploy/operator.yaml grants to the operator.
 fn granted() -> BTreeSet<String> {
-    let manifests = fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../deploy/operator.yaml"
-    ))
-    .unwrap();
+    let manifests =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/operator.yaml"))
+            .unwrap();
     let documents: Vec<Value> = manifests
         .split("\n---\n")
         .map(|document| serde_saphyr::from_str(document).unwrap())
@@ -160,9 +145,5 @@ fn psql(sql: &str) {
         .args(["-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"])
         .output();
     let psql = psql.unwrap();
-    assert!(
-        psql.status.success(),
-        "{}",
-        String::from_utf8_lossy(&psql.stderr)
-    );
+    assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
 }

@@ -33,11 +33,7 @@ pub(crate) async fn act(
             let made = create(context, &namespace, run.as_ref(), probe.uid()).await?;
             Ok(made.into_acted(|run| context.world.runs.wrote(run)))
         }
-        Action::StartJob {
-            run,
-            attempt,
-            workloads,
-        } => {
+        Action::StartJob { run, attempt, workloads } => {
             let job = job::job(run, *attempt, workloads).map_err(Error::Settings)?;
             let made = create(context, &namespace, &job, run.uid()).await?;
             Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
@@ -102,9 +98,7 @@ impl<K> Created<K> {
 /// Whether a creation was refused since the namespace is being deleted.
 fn is_terminating(status: &kube::core::Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
-    causes
-        .into_iter()
-        .any(|cause| cause.reason == "NamespaceTerminating")
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// Creates a child, or finds that it is there: made by us before a crash, or by somebody else.
@@ -122,10 +116,7 @@ where
         + DeserializeOwned,
 {
     let api = Api::<K>::namespaced(context.client.clone(), namespace);
-    let failed = |source| Error::Act {
-        action: "create a child",
-        source,
-    };
+    let failed = |source| Error::Act { action: "create a child", source };
     match api.create(&PostParams::default(), child).await {
         Ok(made) => Ok(Created::Ours(Box::new(made))),
         Err(kube::Error::Api(status)) if is_terminating(&status) => Ok(Created::Terminating),
@@ -151,10 +142,7 @@ pub(crate) async fn record_run(
     let Some(known) = context.world.runs.get(namespace, name) else {
         return Ok(());
     };
-    let run = ConnectionProbeRun {
-        status: Some(status),
-        ..Arc::unwrap_or_clone(known)
-    };
+    let run = ConnectionProbeRun { status: Some(status), ..Arc::unwrap_or_clone(known) };
     if let Some(written) = replace_status(context, namespace, &run).await? {
         context.world.runs.wrote(written);
     }
@@ -168,10 +156,7 @@ pub(crate) async fn record_probe(
     status: ConnectionProbeStatus,
 ) -> Result<(), Error> {
     let namespace = probe.namespace().unwrap_or_default();
-    let probe = ConnectionProbe {
-        status: Some(status),
-        ..probe.clone()
-    };
+    let probe = ConnectionProbe { status: Some(status), ..probe.clone() };
     if let Some(written) = replace_status(context, &namespace, &probe).await? {
         context.world.probes.wrote(written);
     }
@@ -193,10 +178,7 @@ where
         + DeserializeOwned,
 {
     let api = Api::<K>::namespaced(context.client.clone(), namespace);
-    match api
-        .replace_status(&object.name_any(), &PostParams::default(), object)
-        .await
-    {
+    match api.replace_status(&object.name_any(), &PostParams::default(), object).await {
         Ok(written) => Ok(Some(written)),
         Err(error) if is(&error, 404) => Ok(None),
         Err(error) => Err(Error::Record(error)),

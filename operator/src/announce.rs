@@ -14,22 +14,11 @@ pub(crate) async fn announce(
     probe: &ConnectionProbe,
     announcements: Vec<Announcement>,
 ) {
-    for Announcement {
-        warning,
-        reason,
-        mut note,
-        run,
-        action,
-    } in announcements
-    {
+    for Announcement { warning, reason, mut note, run, action } in announcements {
         // events.k8s.io allows 1,024 bytes.
         api::report::shorten(&mut note, 250);
         let event = Event {
-            type_: if warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
+            type_: if warning { EventType::Warning } else { EventType::Normal },
             reason,
             note: Some(note),
             action: action.to_owned(),

@@ -23,10 +23,7 @@ struct State<K> {
 
 impl<K> Default for Cache<K> {
     fn default() -> Self {
-        Self(Mutex::new(State {
-            objects: BTreeMap::new(),
-            listed: BTreeMap::new(),
-        }))
+        Self(Mutex::new(State { objects: BTreeMap::new(), listed: BTreeMap::new() }))
     }
 }
 
@@ -47,16 +44,12 @@ impl<K: Resource> Cache<K> {
             Event::InitApply(object) => keep_newer(&mut state.listed, Arc::new(object)),
             Event::InitDone => {
                 let listed = std::mem::take(&mut state.listed);
-                let newest = listed
-                    .values()
-                    .map(|object| version(object.as_ref()))
-                    .max()
-                    .unwrap_or(0);
+                let newest =
+                    listed.values().map(|object| version(object.as_ref())).max().unwrap_or(0);
                 let before = std::mem::replace(&mut state.objects, listed);
                 // Written after the list was taken: the watch will say more of it.
-                for object in before
-                    .into_values()
-                    .filter(|object| version(object.as_ref()) > newest)
+                for object in
+                    before.into_values().filter(|object| version(object.as_ref()) > newest)
                 {
                     keep_newer(&mut state.objects, object);
                 }
@@ -75,13 +68,8 @@ impl<K: Resource> Cache<K> {
     pub(crate) fn list(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
         let state = self.lock();
         let from = (namespace.to_owned(), String::new());
-        let here = state
-            .objects
-            .range(from..)
-            .take_while(|((ns, _), _)| ns == namespace);
-        here.filter(|(_, object)| wanted(object))
-            .map(|(_, object)| object.clone())
-            .collect()
+        let here = state.objects.range(from..).take_while(|((ns, _), _)| ns == namespace);
+        here.filter(|(_, object)| wanted(object)).map(|(_, object)| object.clone()).collect()
     }
 
     /// `object`, or a newer version of it that a write of ours left here. What the watch has caught
@@ -105,10 +93,7 @@ impl<K: Resource> Cache<K> {
 
     /// One object.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.lock()
-            .objects
-            .get(&(namespace.to_owned(), name.to_owned()))
-            .cloned()
+        self.lock().objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
     /// A thread that panicked while it held the lock leaves nothing half done: every change above is
@@ -132,12 +117,7 @@ fn key<K: Resource>(object: &K) -> (String, String) {
 /// Resource versions are numbers that grow: Kubernetes promises it since 1.35, and etcd has always
 /// made them so.
 fn version<K: Resource>(object: &K) -> u64 {
-    object
-        .meta()
-        .resource_version
-        .as_ref()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0)
+    object.meta().resource_version.as_ref().and_then(|v| v.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -159,11 +139,7 @@ mod tests {
     }
 
     fn versions(cache: &Cache<ConfigMap>) -> Vec<u64> {
-        cache
-            .list("ns", |_| true)
-            .iter()
-            .map(|object| version(object.as_ref()))
-            .collect()
+        cache.list("ns", |_| true).iter().map(|object| version(object.as_ref())).collect()
     }
 
     #[test]

@@ -51,10 +51,7 @@ pub(crate) async fn run(
         .run(reconcile, on_error, context)
         .for_each(|result| {
             // A child whose probe is gone is being collected.
-            result
-                .err()
-                .into_iter()
-                .for_each(|error| tracing::debug!(%error, "not reconciled"));
+            result.err().into_iter().for_each(|error| tracing::debug!(%error, "not reconciled"));
             std::future::ready(())
         })
         .await;
@@ -117,35 +114,23 @@ async fn record(context: &Context, probe: &ConnectionProbe, plan: Plan) -> Resul
 fn look_again(wake: Option<Timestamp>, now: Timestamp) -> Action {
     let hour = Duration::from_hours(1);
     let until = wake.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    Action::requeue(
-        until
-            .unwrap_or(hour)
-            .clamp(Duration::from_millis(100), hour),
-    )
+    Action::requeue(until.unwrap_or(hour).clamp(Duration::from_millis(100), hour))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that Controller asks for"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that Controller asks for")]
 fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -> Action {
     context.metrics.failed(error.reason());
     if error.is_conflict() {
         tracing::debug!(probe = %probe.name_any(), "decided on an old version, deciding anew");
         return Action::requeue(Duration::from_millis(200));
     }
-    let cause = std::error::Error::source(error)
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::warn!(probe = %probe.name_any(), %error, cause, "reconciliation failed");
     Action::requeue(RETRY)
 }
 
 /// The operator's only reading of the clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one clock: everything else is handed the time"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one clock: everything else is handed the time")]
 fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -103,16 +103,9 @@ pub(crate) fn job(
 }
 
 fn labels(run: &ConnectionProbeRun, attempt: i32) -> BTreeMap<String, String> {
-    let probe = run
-        .annotations()
-        .get(PROBE_ANNOTATION)
-        .map(String::as_str)
-        .unwrap_or_default();
+    let probe = run.annotations().get(PROBE_ANNOTATION).map(String::as_str).unwrap_or_default();
     BTreeMap::from([
-        (
-            "app.kubernetes.io/name".to_owned(),
-            "connection-probe".to_owned(),
-        ),
+        ("app.kubernetes.io/name".to_owned(), "connection-probe".to_owned()),
         (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
         (PROBE_LABEL.to_owned(), names::probe_label(probe)),
         (RUN_LABEL.to_owned(), run.name_any()),
@@ -121,11 +114,7 @@ fn labels(run: &ConnectionProbeRun, attempt: i32) -> BTreeMap<String, String> {
 }
 
 fn annotations(run: &ConnectionProbeRun, workloads: &[usize]) -> BTreeMap<String, String> {
-    let probe = run
-        .annotations()
-        .get(PROBE_ANNOTATION)
-        .cloned()
-        .unwrap_or_default();
+    let probe = run.annotations().get(PROBE_ANNOTATION).cloned().unwrap_or_default();
     let positions: Vec<String> = workloads.iter().map(ToString::to_string).collect();
     BTreeMap::from([
         (PROBE_ANNOTATION.to_owned(), probe),
@@ -143,19 +132,12 @@ fn pod_metadata(
     let mut labels = template.labels.clone();
     labels.extend(ours);
     let mut annotations = BTreeMap::from([
-        (
-            "cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(),
-            "false".to_owned(),
-        ),
+        ("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "false".to_owned()),
         ("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned()),
     ]);
     annotations.extend(template.annotations.clone());
     annotations.extend(our_annotations);
-    ObjectMeta {
-        labels: Some(labels),
-        annotations: Some(annotations),
-        ..ObjectMeta::default()
-    }
+    ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 
 fn pod(
@@ -216,17 +198,9 @@ fn container(
         image: Some(run.spec.versions.image.clone()),
         command: Some(vec!["/connection-probe".to_owned()]),
         args: Some(
-            [
-                "run",
-                "--secrets",
-                SECRETS,
-                "--config-maps",
-                CONFIG_MAPS,
-                "--listen",
-                "[::]:8080",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            ["run", "--secrets", SECRETS, "--config-maps", CONFIG_MAPS, "--listen", "[::]:8080"]
+                .map(str::to_owned)
+                .to_vec(),
         ),
         env: Some(vec![EnvVar {
             name: "CONNECTION_PROBE_SETTINGS".to_owned(),
@@ -253,10 +227,7 @@ fn container(
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                add: None,
-            }),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..SecurityContext::default()
         }),
         volume_mounts: Some(mounts.iter().map(|(_, mount)| mount.clone()).collect()),
@@ -266,12 +237,7 @@ fn container(
 
 fn default_resources() -> ResourceRequirements {
     let quantities = |pairs: &[(&str, &str)]| {
-        Some(
-            pairs
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned())))
-                .collect(),
-        )
+        Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned()))).collect())
     };
     ResourceRequirements {
         requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
@@ -289,16 +255,10 @@ fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
             optional: Some(true),
             ..SecretVolumeSource::default()
         };
-        Volume {
-            secret: Some(source),
-            ..Volume::default()
-        }
+        Volume { secret: Some(source), ..Volume::default() }
     };
-    let mut sources = vec![(
-        secret(&settings.target.secret_name),
-        SECRETS,
-        &settings.target.secret_name,
-    )];
+    let mut sources =
+        vec![(secret(&settings.target.secret_name), SECRETS, &settings.target.secret_name)];
     match &settings.target.ca {
         Some(ca) if ca.kind == CaKind::ConfigMap => {
             let source = ConfigMapVolumeSource {
@@ -306,10 +266,7 @@ fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
                 optional: Some(true),
                 ..ConfigMapVolumeSource::default()
             };
-            let volume = Volume {
-                config_map: Some(source),
-                ..Volume::default()
-            };
+            let volume = Volume { config_map: Some(source), ..Volume::default() };
             sources.push((volume, CONFIG_MAPS, &ca.name));
         }
         Some(ca) if ca.name != settings.target.secret_name => {
@@ -327,13 +284,7 @@ fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
                 read_only: Some(true),
                 ..VolumeMount::default()
             };
-            (
-                Volume {
-                    name: volume_name,
-                    ..volume
-                },
-                mount,
-            )
+            (Volume { name: volume_name, ..volume }, mount)
         })
         .collect()
 }
@@ -358,24 +309,13 @@ mod tests {
             "pulp-0f1e2-7",
             ConnectionProbeRunSpec {
                 number: 7,
-                trigger: Trigger {
-                    type_: TriggerType::Created,
-                    token: None,
-                },
-                measurement: MeasurementRecord {
-                    settled: as_written.settled(),
-                    as_written,
-                },
-                versions: Versions {
-                    operator: "1".into(),
-                    image: "image:1".into(),
-                },
+                trigger: Trigger { type_: TriggerType::Created, token: None },
+                measurement: MeasurementRecord { settled: as_written.settled(), as_written },
+                versions: Versions { operator: "1".into(), image: "image:1".into() },
             },
         );
-        run.metadata.annotations = Some(BTreeMap::from([(
-            PROBE_ANNOTATION.to_owned(),
-            "pulp".to_owned(),
-        )]));
+        run.metadata.annotations =
+            Some(BTreeMap::from([(PROBE_ANNOTATION.to_owned(), "pulp".to_owned())]));
         run
     }
 
@@ -402,15 +342,7 @@ mod tests {
         let job = job(&run(two_workloads("Sequential")), 2, &[1]).unwrap();
         let spec = job.spec.unwrap();
         assert_eq!((spec.completions, spec.parallelism), (Some(1), Some(1)));
-        let env = spec
-            .template
-            .spec
-            .unwrap()
-            .containers
-            .remove(0)
-            .env
-            .unwrap()
-            .remove(0);
+        let env = spec.template.spec.unwrap().containers.remove(0).env.unwrap().remove(0);
         let settings: Settings = serde_json::from_str(&env.value.unwrap()).unwrap();
         assert_eq!(settings.workload(0).unwrap().name, "beat");
         assert_eq!(job.metadata.name.as_deref(), Some("pulp-0f1e2-7-2"));

@@ -72,10 +72,7 @@ async fn main() -> anyhow::Result<()> {
     });
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        "watching ConnectionProbes"
-    );
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "watching ConnectionProbes");
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -26,30 +26,19 @@ impl Metrics {
         let registry = Registry::new();
         let named = |name: &str| format!("{PREFIX}_{name}");
         let duration = Histogram::with_opts(
-            HistogramOpts::new(
-                named("reconcile_duration_seconds"),
-                "Time of one reconciliation.",
-            )
-            .buckets(vec![
-                0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-            ]),
+            HistogramOpts::new(named("reconcile_duration_seconds"), "Time of one reconciliation.")
+                .buckets(vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
         )?;
         let reconciles = IntCounter::new(named("reconciles_total"), "Reconciliations.")?;
         let errors = IntCounterVec::new(
-            Opts::new(
-                named("reconcile_errors_total"),
-                "Reconciliations that failed, by reason.",
-            ),
+            Opts::new(named("reconcile_errors_total"), "Reconciliations that failed, by reason."),
             &["reason"],
         )?;
         for reason in ERRORS {
             errors.with_label_values(&[reason]).reset();
         }
         let build = IntGaugeVec::new(
-            Opts::new(
-                "connectionprobe_build_info",
-                "Always 1; the version is the label.",
-            ),
+            Opts::new("connectionprobe_build_info", "Always 1; the version is the label."),
             &["version"],
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -57,12 +46,7 @@ impl Metrics {
         registry.register(Box::new(reconciles.clone()))?;
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(build))?;
-        Ok(Self {
-            registry,
-            duration,
-            reconciles,
-            errors,
-        })
+        Ok(Self { registry, duration, reconciles, errors })
     }
 
     /// Counts and times one reconciliation: until what is returned is dropped.
@@ -78,8 +62,6 @@ impl Metrics {
 
     /// Everything in Prometheus' text format.
     pub(crate) fn render(&self) -> String {
-        TextEncoder::new()
-            .encode_to_string(&self.registry.gather())
-            .unwrap_or_default()
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }

@@ -54,11 +54,7 @@ impl World {
                 let owned = |job: &Job| owned_by(job, run.uid().as_deref());
                 let jobs = self.jobs.list(&namespace, owned);
                 let pods = self.pods.of(&namespace, &run.name_any());
-                RunFacts {
-                    jobs: jobs.iter().filter_map(|job| job_facts(job)).collect(),
-                    pods,
-                    run,
-                }
+                RunFacts { jobs: jobs.iter().filter_map(|job| job_facts(job)).collect(), pods, run }
             })
             .collect()
     }
@@ -86,8 +82,7 @@ impl World {
 
     fn observe_run(&self, event: Event<ConnectionProbeRun>) {
         if let Event::Delete(run) = &event {
-            self.pods
-                .forget(&run.namespace().unwrap_or_default(), &run.name_any());
+            self.pods.forget(&run.namespace().unwrap_or_default(), &run.name_any());
         }
         self.runs.observe(event);
     }
@@ -143,10 +138,7 @@ fn probe_of<K: Resource>(child: &K) -> Option<ObjectRef<ConnectionProbe>> {
 fn job_facts(job: &Job) -> Option<JobFacts> {
     let attempt = job.labels().get(ATTEMPT_LABEL)?.parse().ok()?;
     job.labels().get(RUN_LABEL)?;
-    let conditions = job
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
     let end = conditions.into_iter().flatten().find(|condition| {
         condition.status == "True" && matches!(condition.type_.as_str(), "Complete" | "Failed")
     });

@@ -45,11 +45,7 @@ pub(crate) enum Action {
     /// Claim a run: whoever creates the object has started it.
     StartRun(Box<ConnectionProbeRun>),
     /// Create the Job of an attempt, for these workloads.
-    StartJob {
-        run: Arc<ConnectionProbeRun>,
-        attempt: i32,
-        workloads: Vec<usize>,
-    },
+    StartJob { run: Arc<ConnectionProbeRun>, attempt: i32, workloads: Vec<usize> },
     /// Delete a Job and wait for its pods to go: their last words are the reports.
     DeleteJob { name: String },
     /// Delete a run that history has no room for; its Jobs go with it.
@@ -60,14 +56,8 @@ impl std::fmt::Display for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::StartRun(run) => write!(f, "start run {}", run.spec.number),
-            Self::StartJob {
-                attempt, workloads, ..
-            } => {
-                write!(
-                    f,
-                    "start attempt {attempt} of {} workloads",
-                    workloads.len()
-                )
+            Self::StartJob { attempt, workloads, .. } => {
+                write!(f, "start attempt {attempt} of {} workloads", workloads.len())
             }
             Self::DeleteJob { name } => write!(f, "delete Job {name}"),
             Self::DeleteRun { name } => write!(f, "delete run {name}"),
@@ -84,11 +74,7 @@ pub(crate) fn plan(
 ) -> Plan {
     let mut plan = Plan::default();
     let invalid = Settings::new("", &probe.spec.measurement, Vec::new()).err();
-    let trigger = if invalid.is_some() {
-        None
-    } else {
-        start::trigger(probe, runs)
-    };
+    let trigger = if invalid.is_some() { None } else { start::trigger(probe, runs) };
 
     let going = runs.iter().find(|facts| !has_ended(facts));
     let mut going_status = None;
@@ -96,17 +82,13 @@ pub(crate) fn plan(
         let step = run::advance(facts, trigger.is_some(), now);
         plan.actions.extend(step.actions);
         plan.wake = step.wake;
-        plan.announcements
-            .extend(announce::of_run(&facts.run, &step.status));
+        plan.announcements.extend(announce::of_run(&facts.run, &step.status));
         if run::worth_writing(facts, &step.status, now, &mut plan.wake) {
-            plan.run_statuses
-                .push((name(&facts.run), step.status.clone()));
+            plan.run_statuses.push((name(&facts.run), step.status.clone()));
         }
         going_status = Some((facts, step.status, step.state));
     }
-    let still_going = going_status
-        .as_ref()
-        .filter(|(_, status, _)| !status.has_ended());
+    let still_going = going_status.as_ref().filter(|(_, status, _)| !status.has_ended());
 
     if still_going.is_none()
         && let Some(trigger) = trigger
@@ -123,13 +105,9 @@ pub(crate) fn plan(
     };
     let message = match &invalid {
         Some(invalid) => Some(text::refusal(invalid)),
-        None => going_status
-            .as_ref()
-            .and_then(|(_, status, _)| status.summary.clone()),
+        None => going_status.as_ref().and_then(|(_, status, _)| status.summary.clone()),
     };
-    let current = going_status
-        .as_ref()
-        .map(|(facts, status, _)| (facts.run.as_ref(), status));
+    let current = going_status.as_ref().map(|(facts, status, _)| (facts.run.as_ref(), status));
     plan.status = status::of_probe(probe, runs, current, &state, message, now);
     plan
 }
@@ -142,10 +120,7 @@ pub(crate) fn name_conflict(
 ) -> ConnectionProbeStatus {
     let mut status = probe.status.clone().unwrap_or_default();
     let message = text::waiting(WaitingReason::NameConflict, "", object);
-    let waiting = Waiting {
-        reason: WaitingReason::NameConflict,
-        needs_a_person: true,
-    };
+    let waiting = Waiting { reason: WaitingReason::NameConflict, needs_a_person: true };
     let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
     status.conditions = State::Waiting(waiting).conditions(
         &message,
@@ -164,18 +139,12 @@ fn prune(probe: &ConnectionProbe, runs: &[RunFacts]) -> Vec<Action> {
     let surplus = runs.len().saturating_sub(keep);
     let old = runs.iter().take(surplus).filter(|facts| has_ended(facts));
     old.filter(|facts| facts.run.metadata.deletion_timestamp.is_none())
-        .map(|facts| Action::DeleteRun {
-            name: name(&facts.run),
-        })
+        .map(|facts| Action::DeleteRun { name: name(&facts.run) })
         .collect()
 }
 
 fn has_ended(facts: &RunFacts) -> bool {
-    facts
-        .run
-        .status
-        .as_ref()
-        .is_some_and(ConnectionProbeRunStatus::has_ended)
+    facts.run.status.as_ref().is_some_and(ConnectionProbeRunStatus::has_ended)
 }
 
 fn name(run: &ConnectionProbeRun) -> String {
@@ -185,8 +154,6 @@ fn name(run: &ConnectionProbeRun) -> String {
 /// The runID that the newest run was started under: what was handled, even if the status that says
 /// so was never written.
 fn handled_run_id(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<String> {
-    let newest = runs
-        .last()
-        .and_then(|facts| facts.run.spec.trigger.token.clone());
+    let newest = runs.last().and_then(|facts| facts.run.spec.trigger.token.clone());
     newest.or_else(|| probe.status.as_ref()?.last_handled_run_id.clone())
 }

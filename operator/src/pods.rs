@@ -59,18 +59,12 @@ impl Pods {
     /// The pods of a run.
     pub(crate) fn of(&self, namespace: &str, run: &str) -> Vec<PodFacts> {
         let key = (namespace.to_owned(), run.to_owned());
-        self.lock()
-            .runs
-            .get(&key)
-            .map(|pods| pods.values().cloned().collect())
-            .unwrap_or_default()
+        self.lock().runs.get(&key).map(|pods| pods.values().cloned().collect()).unwrap_or_default()
     }
 
     /// Forgets the pods of a run that has ended.
     pub(crate) fn forget(&self, namespace: &str, run: &str) {
-        self.lock()
-            .runs
-            .remove(&(namespace.to_owned(), run.to_owned()));
+        self.lock().runs.remove(&(namespace.to_owned(), run.to_owned()));
     }
 
     /// Every change is one call on a map: a panic elsewhere leaves nothing half done.
@@ -101,9 +95,8 @@ impl State {
 fn distil(pod: &Pod) -> Option<PodFacts> {
     let attempt = pod.labels().get(ATTEMPT_LABEL)?.parse().ok()?;
     let index: usize = pod.labels().get(INDEX_LABEL)?.parse().ok()?;
-    let workload = parse_workloads(pod.annotations().get(WORKLOADS_ANNOTATION)?)
-        .get(index)
-        .copied()?;
+    let workload =
+        parse_workloads(pod.annotations().get(WORKLOADS_ANNOTATION)?).get(index).copied()?;
     let deleting = pod.metadata.deletion_timestamp.is_some();
     Some(PodFacts {
         attempt,
@@ -117,9 +110,7 @@ fn distil(pod: &Pod) -> Option<PodFacts> {
 
 /// Reads [`WORKLOADS_ANNOTATION`].
 pub(crate) fn parse_workloads(text: &str) -> Vec<usize> {
-    text.split(',')
-        .filter_map(|position| position.parse().ok())
-        .collect()
+    text.split(',').filter_map(|position| position.parse().ok()).collect()
 }
 
 fn phase(pod: &Pod, deleting: bool) -> PodPhase {
@@ -132,17 +123,10 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
         let message = end.message.clone().unwrap_or_default();
         let report = Report::parse(&message).ok();
         return PodPhase::Ended(PodEnd {
-            at: end
-                .finished_at
-                .as_ref()
-                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            at: end.finished_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             exit_code: Some(end.exit_code),
             reason: pod_reason(pod).unwrap_or_else(|| end.reason.clone().unwrap_or_default()),
-            seen: if report.is_some() {
-                String::new()
-            } else {
-                short(&message)
-            },
+            seen: if report.is_some() { String::new() } else { short(&message) },
             report: report.map(Box::new),
         });
     }
@@ -158,14 +142,8 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
         });
     }
     if let Some(running) = state.and_then(|state| state.running.as_ref()) {
-        let since = running
-            .started_at
-            .as_ref()
-            .map_or_else(|| created(pod), |time| time.0);
-        return PodPhase::Running {
-            unready_since: unready_since(pod, container, deleting),
-            since,
-        };
+        let since = running.started_at.as_ref().map_or_else(|| created(pod), |time| time.0);
+        return PodPhase::Running { unready_since: unready_since(pod, container, deleting), since };
     }
     stuck(pod, container).unwrap_or(PodPhase::Starting)
 }
@@ -186,15 +164,7 @@ fn unready_since(
     let started = container?.started == Some(true);
     let since = unready.last_transition_time.as_ref()?.0;
     // A pod is unready until its first successful check, too.
-    let was_ready = container?
-        .state
-        .as_ref()?
-        .running
-        .as_ref()?
-        .started_at
-        .as_ref()?
-        .0
-        < since;
+    let was_ready = container?.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0 < since;
     (started && was_ready && !deleting).then_some(since)
 }
 
@@ -203,10 +173,7 @@ fn stuck(pod: &Pod, container: Option<&ContainerStatus>) -> Option<PodPhase> {
         return Some(PodPhase::Stuck {
             cause: Stuck::Unschedulable,
             seen: short(scheduled.message.as_deref().unwrap_or_default()),
-            since: scheduled
-                .last_transition_time
-                .as_ref()
-                .map_or_else(|| created(pod), |t| t.0),
+            since: scheduled.last_transition_time.as_ref().map_or_else(|| created(pod), |t| t.0),
         });
     }
     let waiting = container?.state.as_ref()?.waiting.as_ref()?;
@@ -224,10 +191,7 @@ fn stuck(pod: &Pod, container: Option<&ContainerStatus>) -> Option<PodPhase> {
 fn waiting_message(container: Option<&ContainerStatus>) -> Option<String> {
     let waiting = container?.state.as_ref()?.waiting.as_ref()?;
     let message = waiting.message.as_deref().unwrap_or_default();
-    Some(short(&format!(
-        "{} {message}",
-        waiting.reason.as_deref().unwrap_or_default()
-    )))
+    Some(short(&format!("{} {message}", waiting.reason.as_deref().unwrap_or_default())))
 }
 
 fn disruption(pod: &Pod) -> Option<Inconclusive> {
@@ -240,19 +204,11 @@ fn disruption(pod: &Pod) -> Option<Inconclusive> {
 }
 
 fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
-    pod.status
-        .as_ref()?
-        .conditions
-        .as_ref()?
-        .iter()
-        .find(|c| c.type_ == type_)
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == type_)
 }
 
 fn created(pod: &Pod) -> Timestamp {
-    pod.metadata
-        .creation_timestamp
-        .as_ref()
-        .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+    pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
 /// What Kubernetes says, for a sentence.

@@ -53,10 +53,7 @@ pub async fn log_in(
     frontend::startup_message(parameters, &mut message)?;
     session.send(&message).await?;
 
-    let mut done = LoggedIn {
-        auth: "Trust",
-        version: None,
-    };
+    let mut done = LoggedIn { auth: "Trust", version: None };
     let mut scram = None;
     loop {
         message.clear();
@@ -156,16 +153,13 @@ fn choose(
     let has = |mechanism| offered.iter().any(|name| name == mechanism);
     let binding = session.link().tls().and_then(tls::server_end_point);
     match binding {
-        Some(binding) if has(SCRAM_SHA_256_PLUS) => Ok((
-            SCRAM_SHA_256_PLUS,
-            ChannelBinding::tls_server_end_point(binding),
-        )),
+        Some(binding) if has(SCRAM_SHA_256_PLUS) => {
+            Ok((SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(binding)))
+        }
         // Tells the server that we could have: if it offered PLUS, somebody removed it.
         Some(_) if has(SCRAM_SHA_256) => Ok((SCRAM_SHA_256, ChannelBinding::unrequested())),
         None if has(SCRAM_SHA_256) => Ok((SCRAM_SHA_256, ChannelBinding::unsupported())),
-        _ => Err(refused(
-            "the server offers no SASL mechanism that is supported",
-        )),
+        _ => Err(refused("the server offers no SASL mechanism that is supported")),
     }
 }
 

@@ -69,14 +69,7 @@ pub struct Verdict {
 /// Judges an end.
 #[must_use]
 pub fn classify(symptoms: Symptoms) -> Verdict {
-    let Symptoms {
-        said,
-        sign,
-        tls,
-        tcp,
-        on_write,
-        mut life,
-    } = symptoms;
+    let Symptoms { said, sign, tls, tcp, on_write, mut life } = symptoms;
     let (announced, before): (Vec<_>, Vec<_>) =
         said.into_iter().partition(|said| announces(said, &sign));
     // A notice that announced nothing was a byte like any other.
@@ -86,10 +79,7 @@ pub fn classify(symptoms: Symptoms) -> Verdict {
     let noticed = announced
         .iter()
         .map(|said| said.moment)
-        .fold(
-            sign,
-            |first, moment| if moment.at < first.at { moment } else { first },
-        );
+        .fold(sign, |first, moment| if moment.at < first.at { moment } else { first });
     let messages: Vec<_> = announced.into_iter().map(|said| said.message).collect();
     let exhausted = messages.iter().any(is_exhausted);
     let form = CloseForm::new(messages, tls, tcp, on_write);
@@ -140,9 +130,7 @@ pub fn is_fatal(message: &ServerMessage) -> bool {
 pub fn is_exhausted(message: &ServerMessage) -> bool {
     message.code == "53300"
         || message.text.contains("query_wait_timeout")
-        || message
-            .text
-            .contains("imed-out waiting to acquire database connection")
+        || message.text.contains("imed-out waiting to acquire database connection")
 }
 
 /// How TCP ended, by an errno.

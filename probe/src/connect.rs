@@ -84,11 +84,7 @@ impl Dialer {
     /// # Errors
     /// Why it could not be opened.
     pub async fn connect(&self, lane: usize) -> Result<Opened, Refusal> {
-        let mut attempt = Attempt {
-            dialer: self,
-            phase: "TCP connect",
-            peer: None,
-        };
+        let mut attempt = Attempt { dialer: self, phase: "TCP connect", peer: None };
         let opened = timeout(CONNECT_TIMEOUT, attempt.run(lane)).await;
         let result = opened.unwrap_or_else(|_| {
             Err(attempt.refusal(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
@@ -134,9 +130,7 @@ impl Attempt<'_> {
         let mut verified = false;
         if let Some((tls, required)) = tls {
             self.phase = "SSLRequest";
-            let offered = ssl_request(&mut link)
-                .await
-                .map_err(|error| self.failed(&error))?;
+            let offered = ssl_request(&mut link).await.map_err(|error| self.failed(&error))?;
             phases.ssl_request_ms = Some(lap.lap());
             if offered {
                 self.phase = "TLS handshake";
@@ -162,16 +156,9 @@ impl Attempt<'_> {
             Ok(logged_in) => {
                 phases.login_ms = lap.lap();
                 let clean = |text: String| self.dialer.observer.scrubber.clean(&text);
-                server.version = logged_in
-                    .version
-                    .map(clean)
-                    .map(|v| v.chars().take(64).collect());
+                server.version = logged_in.version.map(clean).map(|v| v.chars().take(64).collect());
                 server.auth = Some(logged_in.auth.to_owned());
-                Ok(Opened {
-                    session,
-                    phases,
-                    server,
-                })
+                Ok(Opened { session, phases, server })
             }
             Err(Failure::Refused(text)) => {
                 session.leave(None).await;

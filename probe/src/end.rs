@@ -53,10 +53,7 @@ impl End {
     /// It was to let go before it was connected.
     #[must_use]
     pub fn unconnected(reason: Inconclusive, at: Instant) -> Self {
-        Self {
-            reason: Some(reason),
-            ..Self::new(Outcome::Inconclusive, Phase::Connect, at)
-        }
+        Self { reason: Some(reason), ..Self::new(Outcome::Inconclusive, Phase::Connect, at) }
     }
 
     /// It could not be opened.
@@ -100,10 +97,7 @@ impl End {
     /// All lanes were to let go while it lived.
     #[must_use]
     pub fn stopped(reason: Inconclusive, life: &Life, phase: Phase, at: Instant) -> Self {
-        Self {
-            reason: Some(reason),
-            ..Self::alive(Outcome::Inconclusive, life, phase, at)
-        }
+        Self { reason: Some(reason), ..Self::alive(Outcome::Inconclusive, life, phase, at) }
     }
 
     /// It answered at the end. If a request before was refused, that is what is told: the

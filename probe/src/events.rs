@@ -26,11 +26,7 @@ pub struct Line<'a> {
 
 /// What happened.
 #[derive(Debug, Serialize)]
-#[serde(
-    tag = "event",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event<'a> {
     /// The workload begins.
     Started {

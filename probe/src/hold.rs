@@ -150,9 +150,7 @@ async fn watch(attention: &Attention, reporters: &[Arc<Reporter>]) {
         due = attention.tick(now);
         reporters.iter().for_each(|reporter| reporter.tick(now));
         if late >= TELL_STALL {
-            reporters
-                .iter()
-                .for_each(|reporter| reporter.stalled(late, now));
+            reporters.iter().for_each(|reporter| reporter.stalled(late, now));
         }
     }
 }

@@ -29,9 +29,7 @@ pub async fn serve(
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(board);
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(until)
-        .await
+    axum::serve(listener, routes).with_graceful_shutdown(until).await
 }
 
 /// Unready means only this: a connection ended otherwise than `Survived`.
@@ -74,10 +72,7 @@ fn render(board: &Board, now: Instant) -> prometheus::Result<String> {
         &["workload", "outcome"],
     )?;
     let cuts = IntCounterVec::new(
-        opts(
-            "cuts_total",
-            "Connections that were cut, by how the end looked.",
-        ),
+        opts("cuts_total", "Connections that were cut, by how the end looked."),
         &["workload", "form"],
     )?;
     let uptime = IntGauge::with_opts(opts("uptime_seconds", "Seconds since the probe started."))?;
@@ -134,19 +129,11 @@ mod tests {
         let start = Instant::now();
         let clock = Clock::new(jiff::Timestamp::UNIX_EPOCH, start);
         let recorder = Recorder::new("idle", 3, clock, start);
-        Board {
-            reporters: vec![Arc::new(Reporter::new(clock, recorder, None))],
-            start,
-        }
+        Board { reporters: vec![Arc::new(Reporter::new(clock, recorder, None))], start }
     }
 
     fn refusal() -> Refusal {
-        Refusal {
-            reason: None,
-            form: None,
-            detail: "login: refused".into(),
-            peer: None,
-        }
+        Refusal { reason: None, form: None, detail: "login: refused".into(), peer: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,10 +143,7 @@ mod tests {
         board.reporters[0].ended(0, End::refused(refusal(), board.start));
         let (status, sentence) = ready(State(board)).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(
-            sentence,
-            "idle: 1 of 1 ended connections did not survive.\n"
-        );
+        assert_eq!(sentence, "idle: 1 of 1 ended connections did not survive.\n");
     }
 
     #[tokio::test(start_paused = true)]

@@ -84,10 +84,9 @@ async fn close(
     let phase = held.phase();
     let (mut end, alive) = match ended {
         Ok(()) => (End::answered(held.life(), held.refused(), is_tls), true),
-        Err(Ended::Stopped(reason)) => (
-            End::stopped(reason, held.life(), phase, Instant::now()),
-            true,
-        ),
+        Err(Ended::Stopped(reason)) => {
+            (End::stopped(reason, held.life(), phase, Instant::now()), true)
+        }
         Err(Ended::Sign(sign)) if sign.is_garbage() => {
             (End::garbled(held.life(), phase, sign.at()), false)
         }
@@ -149,10 +148,7 @@ mod tests {
 
     #[test]
     fn the_last_lead_in_request_is_exactly_at_its_end() {
-        assert_eq!(
-            offsets(1, 3000),
-            [60_000, 120_000, 180_000, 240_000, 300_000, 307_000]
-        );
+        assert_eq!(offsets(1, 3000), [60_000, 120_000, 180_000, 240_000, 300_000, 307_000]);
         assert_eq!(offsets(2, 3000), [60_000, 61_000]);
     }
 

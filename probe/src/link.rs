@@ -114,11 +114,7 @@ impl Link {
             }
         }
         flush(&mut connection, &self.tcp).await?;
-        self.tls = Some(Box::new(Tls {
-            connection,
-            pending: None,
-            over: false,
-        }));
+        self.tls = Some(Box::new(Tls { connection, pending: None, over: false }));
         Ok(())
     }
 

@@ -63,10 +63,7 @@ fn print_table() -> Exit {
 /// One thread for all connections, so that none waits for a lock or another processor; a second
 /// one for name lookups and the hashing of passwords.
 fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(1)
-        .build()
+    Builder::new_current_thread().enable_all().max_blocking_threads(1).build()
 }
 
 /// A panic anywhere is our own failure. The last termination message stays.
@@ -80,10 +77,9 @@ fn exit_on_panic() {
 
 /// Waits for SIGTERM or SIGINT.
 async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     select! {

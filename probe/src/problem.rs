@@ -14,10 +14,7 @@ const MAX_MESSAGE: usize = 600;
 const MAX_KEYS: usize = 12;
 
 fn problem(reason: ProblemReason, message: &str) -> Problem {
-    Problem {
-        reason,
-        message: message.chars().take(MAX_MESSAGE).collect(),
-    }
+    Problem { reason, message: message.chars().take(MAX_MESSAGE).collect() }
 }
 
 /// A value that can't be used.

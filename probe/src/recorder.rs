@@ -159,11 +159,7 @@ impl Recorder {
                 outcome: end.outcome,
                 reason: end.reason,
                 form: end.form.filter(|_| !full),
-                detail: if full {
-                    Some(VARIOUS.to_owned())
-                } else {
-                    end.detail
-                },
+                detail: if full { Some(VARIOUS.to_owned()) } else { end.detail },
                 n: 0,
                 lifetimes: Vec::new(),
                 lanes: Vec::new(),

@@ -49,12 +49,7 @@ impl Reporter {
         Self {
             clock,
             workload: recorder.workload().to_owned(),
-            state: Mutex::new(State {
-                recorder,
-                message,
-                written: None,
-                stale: true,
-            }),
+            state: Mutex::new(State { recorder, message, written: None, stale: true }),
         }
     }
 
@@ -65,14 +60,7 @@ impl Reporter {
 
     /// The workload begins.
     pub fn started(&self, run: &str, connections: usize, duration_ms: u64, now: Instant) {
-        self.print(
-            now,
-            Event::Started {
-                run,
-                connections,
-                duration_ms,
-            },
-        );
+        self.print(now, Event::Started { run, connections, duration_ms });
         self.with(|state| state.write_if_due(now));
     }
 
@@ -122,13 +110,8 @@ impl Reporter {
             state.write_if_due(now);
             told
         });
-        let story = Story {
-            outcome,
-            reason,
-            form: form.as_ref(),
-            detail: detail.as_deref(),
-            end: &told,
-        };
+        let story =
+            Story { outcome, reason, form: form.as_ref(), detail: detail.as_deref(), end: &told };
         self.print(
             now,
             match outcome {
@@ -171,11 +154,7 @@ impl Reporter {
     }
 
     fn print(&self, now: Instant, event: Event<'_>) {
-        let line = Line {
-            time: self.clock.at(now),
-            workload: &self.workload,
-            event,
-        };
+        let line = Line { time: self.clock.at(now), workload: &self.workload, event };
         line.print();
     }
 

@@ -43,10 +43,9 @@ pub struct Setup {
 pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>) -> Exit {
     let chosen = choose(&setup);
     let names = match &chosen {
-        Ok((settings, workloads)) => workloads
-            .iter()
-            .map(|workload| (workload.name.clone(), settings.connections))
-            .collect(),
+        Ok((settings, workloads)) => {
+            workloads.iter().map(|workload| (workload.name.clone(), settings.connections)).collect()
+        }
         // Whose settings can't be read has no name, but a report.
         Err(_) => vec![(String::new(), 0)],
     };
@@ -58,14 +57,9 @@ pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>)
     let finished = async {
         let (settings, workloads) = chosen?;
         let _served = serve(&setup, &reporters, clock).await?;
-        Hold {
-            setup: &setup,
-            settings: &settings,
-            reporters: &reporters,
-            stop: &stop,
-        }
-        .run(&workloads)
-        .await
+        Hold { setup: &setup, settings: &settings, reporters: &reporters, stop: &stop }
+            .run(&workloads)
+            .await
     };
     let mut finished = std::pin::pin!(finished);
     let mut shutdown = std::pin::pin!(shutdown);
@@ -87,9 +81,7 @@ pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>)
         }
     };
     if setup.index.is_none() {
-        reports
-            .iter()
-            .for_each(|report| eprint!("{}", summary::of(report)));
+        reports.iter().for_each(|report| eprint!("{}", summary::of(report)));
     }
     exit
 }
@@ -156,10 +148,7 @@ async fn serve(
         let listener = TcpListener::bind(address).await.map_err(|error| {
             problem::invalid(&format!("Nothing can be served at {address}: {error}."))
         })?;
-        let board = Board {
-            reporters: reporters.to_vec(),
-            start: clock.start(),
-        };
+        let board = Board { reporters: reporters.to_vec(), start: clock.start() };
         served.spawn(async {
             let _ = http::serve(listener, board, std::future::pending()).await;
         });

@@ -98,10 +98,7 @@ mod tests {
             ),
             "no pg_hba.conf entry for host \"10.0.0.7\", user \"<user>\", database \"<database>\""
         );
-        assert_eq!(
-            clean("not valid for DB.Prod.Example"),
-            "not valid for <host>"
-        );
+        assert_eq!(clean("not valid for DB.Prod.Example"), "not valid for <host>");
         assert_eq!(clean("xs3cretx"), "x<password>x");
     }
 

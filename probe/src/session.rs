@@ -147,10 +147,9 @@ impl Session {
                 Ok(Some(frame)) => {
                     self.note(&frame);
                     return match frame {
-                        Frame::Said(message) if message.is_fatal() => Err(Sign {
-                            moment: self.arrived,
-                            kind: Kind::Fatal,
-                        }),
+                        Frame::Said(message) if message.is_fatal() => {
+                            Err(Sign { moment: self.arrived, kind: Kind::Fatal })
+                        }
                         frame => Ok(frame),
                     };
                 }
@@ -167,10 +166,7 @@ impl Session {
     /// A sign that the caller found in a frame: at login every error is the end.
     #[must_use]
     pub fn fatal(&self) -> Sign {
-        Sign {
-            moment: self.arrived,
-            kind: Kind::Fatal,
-        }
+        Sign { moment: self.arrived, kind: Kind::Fatal }
     }
 
     fn note(&mut self, frame: &Frame) {
@@ -226,10 +222,7 @@ impl Session {
     }
 
     fn sign(&self, kind: Kind) -> Sign {
-        Sign {
-            moment: self.now(),
-            kind,
-        }
+        Sign { moment: self.now(), kind }
     }
 }
 

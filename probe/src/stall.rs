@@ -86,11 +86,7 @@ impl Moment {
 
 impl Ticks {
     fn new(now: Instant) -> Self {
-        Self {
-            good: now,
-            due: now + TICK,
-            late: false,
-        }
+        Self { good: now, due: now + TICK, late: false }
     }
 
     fn tick(&mut self, now: Instant) {
@@ -105,10 +101,7 @@ impl Ticks {
     /// is only looked at after that tick.
     fn moment(&self, now: Instant) -> Moment {
         let stalled = self.late || now > self.due + GRACE;
-        Moment {
-            at: now,
-            earliest: if stalled { self.good.min(now) } else { now },
-        }
+        Moment { at: now, earliest: if stalled { self.good.min(now) } else { now } }
     }
 }
 

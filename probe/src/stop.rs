@@ -15,10 +15,7 @@ pub struct Stop {
 impl Default for Stop {
     fn default() -> Self {
         let (throw, thrown) = watch::channel(None);
-        Self {
-            thrown,
-            throw: Arc::new(throw),
-        }
+        Self { thrown, throw: Arc::new(throw) }
     }
 }
 

@@ -9,12 +9,7 @@ pub fn of(report: &Report) -> String {
     let mut lines = String::new();
     let name = &report.workload;
     if let Some(problem) = &report.problem {
-        let _ = writeln!(
-            lines,
-            "{name}: {}: {}",
-            problem.reason.as_str(),
-            problem.message
-        );
+        let _ = writeln!(lines, "{name}: {}: {}", problem.reason.as_str(), problem.message);
     }
     for ending in report.arms.iter().flat_map(|arm| &arm.endings) {
         let lived = ending.lifetime.map_or_else(String::new, |spread| {
@@ -24,12 +19,7 @@ pub fn of(report: &Report) -> String {
                 false => format!(" at {min} to {max}"),
             }
         });
-        let _ = writeln!(
-            lines,
-            "{name}: {} {}{lived}",
-            ending.n,
-            text::ending(ending)
-        );
+        let _ = writeln!(lines, "{name}: {} {}{lived}", ending.n, text::ending(ending));
     }
     lines
 }

@@ -110,16 +110,12 @@ fn find<'a>(
 }
 
 fn parse_port(secret: &str, port: &str) -> Result<u16, Problem> {
-    port.trim()
-        .parse()
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| {
-            problem::invalid(&format!(
-                "The port in Secret {secret} is no number from 1 to 65535. Correct it, or write \
+    port.trim().parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+        problem::invalid(&format!(
+            "The port in Secret {secret} is no number from 1 to 65535. Correct it, or write \
              spec.target.port."
-            ))
-        })
+        ))
+    })
 }
 
 /// libpq's modes. Require with a CA at hand verifies like VerifyCA (PostgreSQL documentation, "SSL
@@ -167,25 +163,20 @@ fn sslmode(target: &TargetSettings, secret: &Keys) -> Result<Option<TlsMode>, Pr
     let Some(sslmode) = find(target, secret, Part::Sslmode)? else {
         return Ok(None);
     };
-    TlsMode::from_sslmode(sslmode.trim())
-        .map(Some)
-        .ok_or_else(|| {
-            problem::invalid(&format!(
-                "The sslmode in Secret {} is none of disable, prefer, require, verify-ca, \
+    TlsMode::from_sslmode(sslmode.trim()).map(Some).ok_or_else(|| {
+        problem::invalid(&format!(
+            "The sslmode in Secret {} is none of disable, prefer, require, verify-ca, \
              verify-full. Correct it, or write spec.target.tls.mode.",
-                target.secret_name
-            ))
-        })
+            target.secret_name
+        ))
+    })
 }
 
 /// The certificate authority that the manifest names, else the one in the Secret.
 fn authorities(target: &TargetSettings, mounted: &Mounted) -> Result<Option<Authorities>, Problem> {
     let (pem, holder) = match &target.ca {
         Some(source) => match mounted.ca.get(&source.key) {
-            Some(pem) => (
-                pem.as_str(),
-                format!("Key {} of {}", source.key, source.name),
-            ),
+            Some(pem) => (pem.as_str(), format!("Key {} of {}", source.key, source.name)),
             None => return Err(problem::ca_not_found(source, &mounted.ca)),
         },
         None => match find(target, &mounted.secret, Part::Ca)? {

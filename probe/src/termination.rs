@@ -21,11 +21,7 @@ impl TerminationMessage {
     /// # Errors
     /// It can't be written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
         Ok(Self { file, length: 0 })
     }
 
@@ -48,8 +44,7 @@ impl TerminationMessage {
     /// It can't be written.
     pub fn finish(&mut self, message: &str) -> io::Result<()> {
         self.write(message)?;
-        self.file
-            .set_len(u64::try_from(message.len()).unwrap_or(u64::MAX))
+        self.file.set_len(u64::try_from(message.len()).unwrap_or(u64::MAX))
     }
 }
 

@@ -57,15 +57,11 @@ impl Authorities {
     /// Reads certificates in PEM. `None` if there is none that can be used.
     #[must_use]
     pub fn from_pem(pem: &str) -> Option<Self> {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .ok()?;
+        let certificates: Vec<_> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()?;
         let mut roots = RootCertStore::empty();
         let (usable, _) = roots.add_parsable_certificates(certificates.iter().cloned());
-        (usable > 0).then(|| Self {
-            roots: Arc::new(roots),
-            certificates: Arc::new(certificates),
-        })
+        (usable > 0).then(|| Self { roots: Arc::new(roots), certificates: Arc::new(certificates) })
     }
 }
 
@@ -82,31 +78,22 @@ impl Tls {
             Err(_) => ServerName::from(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         };
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = Verifier {
-            algorithms: provider.signature_verification_algorithms,
-            verification,
-        };
+        let verifier =
+            Verifier { algorithms: provider.signature_verification_algorithms, verification };
         let mut config = config(provider)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         // Every lane is to be a connection of its own, with the same handshake as any other.
         config.resumption = Resumption::disabled();
-        Some(Self {
-            config: Arc::new(config),
-            name,
-            verified,
-            word,
-        })
+        Some(Self { config: Arc::new(config), name, verified, word })
     }
 }
 
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 
 fn config(provider: Arc<CryptoProvider>) -> Option<Builder> {
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()
 }
 
 /// Checks what the mode asks for, and always that the peer holds the certificate's key.

@@ -84,8 +84,7 @@ impl Frames {
     pub fn push(&mut self, bytes: &[u8]) {
         let skipped = bytes.len().min(self.skip);
         self.skip -= skipped;
-        self.buffer
-            .extend_from_slice(bytes.get(skipped..).unwrap_or_default());
+        self.buffer.extend_from_slice(bytes.get(skipped..).unwrap_or_default());
     }
 
     /// The next frame; `None` until its last byte has come.

@@ -25,10 +25,9 @@ pub async fn hold(
 ) -> Result<(), Ended> {
     match pattern {
         Pattern::Idle => idle::hold(held, end).await,
-        Pattern::Heartbeat {
-            interval_ms,
-            statement,
-        } => heartbeat::hold(held, end, *interval_ms, statement).await,
+        Pattern::Heartbeat { interval_ms, statement } => {
+            heartbeat::hold(held, end, *interval_ms, statement).await
+        }
         Pattern::IdleInTransaction => idle_in_transaction::hold(held, end).await,
         Pattern::SessionVariable => session_variable::hold(held, end).await,
         Pattern::Listen => listen::hold(held, end, run).await,

@@ -40,14 +40,8 @@ async fn connect(server: &Fake, encryption: Encryption) -> Result<Opened, Refusa
         scrubber: endpoint.scrubber(),
         answer_timeout: Duration::from_secs(2),
     });
-    let addresses = connect::resolve(&endpoint.host, endpoint.port)
-        .await
-        .unwrap();
-    let dialer = Dialer {
-        endpoint,
-        addresses: Ok(addresses),
-        observer,
-    };
+    let addresses = connect::resolve(&endpoint.host, endpoint.port).await.unwrap();
+    let dialer = Dialer { endpoint, addresses: Ok(addresses), observer };
     dialer.connect(0).await
 }
 
@@ -71,11 +65,7 @@ async fn no_password_and_no_hash_of_it_goes_to_an_unverified_server() {
             while !peer.read().is_empty() {}
         });
         let refusal = refused(&server).await;
-        assert!(
-            refusal.detail.contains("was not sent"),
-            "{}",
-            refusal.detail
-        );
+        assert!(refusal.detail.contains("was not sent"), "{}", refusal.detail);
         // Start-up and Terminate, and no password message between.
         let got = server.received_to(&[b"\0\0", GOODBYE].concat());
         assert!(!got.contains(&b'p'), "{got:?}");
@@ -92,10 +82,7 @@ async fn a_server_that_does_not_prove_that_it_knows_the_password_is_not_trusted(
         peer.read();
     });
     let refusal = refused(&server).await;
-    assert_eq!(
-        refusal.detail,
-        "login: the server left its part of SCRAM undone"
-    );
+    assert_eq!(refusal.detail, "login: the server left its part of SCRAM undone");
 }
 
 #[tokio::test]
@@ -106,10 +93,7 @@ async fn an_unknown_method_is_named() {
         peer.read();
     });
     let refusal = refused(&server).await;
-    assert_eq!(
-        refusal.detail,
-        "login: the server asks for GSSAPI, which is not supported"
-    );
+    assert_eq!(refusal.detail, "login: the server asks for GSSAPI, which is not supported");
 }
 
 #[tokio::test]
@@ -143,10 +127,7 @@ async fn a_handshake_that_fails_is_told_with_its_alert() {
     });
     let result = connect(&server, Encryption::Always(unverified())).await;
     let refusal = result.err().expect("a refusal");
-    assert_eq!(
-        refusal.detail,
-        "TLS handshake: received fatal alert: InternalError"
-    );
+    assert_eq!(refusal.detail, "TLS handshake: received fatal alert: InternalError");
 }
 
 #[tokio::test]
@@ -158,11 +139,7 @@ async fn bytes_behind_the_answer_to_ssl_request_are_not_taken_for_a_server() {
     });
     let result = connect(&server, Encryption::Always(unverified())).await;
     let refusal = result.err().expect("a refusal");
-    assert!(
-        refusal.detail.starts_with("TLS handshake: "),
-        "{}",
-        refusal.detail
-    );
+    assert!(refusal.detail.starts_with("TLS handshake: "), "{}", refusal.detail);
     assert!(!server.received().windows(4).any(|bytes| bytes == b"user"));
 }
 
@@ -173,9 +150,6 @@ async fn what_the_server_said_before_it_hung_up_is_kept() {
         peer.write(&fatal("53300", "sorry, too many clients already"));
     });
     let refusal = refused(&server).await;
-    assert_eq!(
-        refusal.reason,
-        Some(api::report::Inconclusive::PoolExhausted)
-    );
+    assert_eq!(refusal.reason, Some(api::report::Inconclusive::PoolExhausted));
     assert_eq!(refusal.form.expect("a form").messages[0].code, "53300");
 }

@@ -56,11 +56,7 @@ fn given(port: u16) -> Given {
         "workloads": [{ "name": "held", "pattern": "idle" }],
         "indexes": [0],
     });
-    let given = Given {
-        folder,
-        settings,
-        args: Vec::new(),
-    };
+    let given = Given { folder, settings, args: Vec::new() };
     given.secret(&[
         ("host", "localhost"),
         ("user", USER),
@@ -109,21 +105,14 @@ impl Given {
     }
 
     fn ran(&self, child: Child) -> Ran {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = child.wait_with_output().unwrap();
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         let message = fs::read_to_string(self.path("message")).unwrap();
         let stdout = String::from_utf8(stdout).unwrap();
         let output = stdout.clone() + &String::from_utf8(stderr).unwrap() + &message;
         Ran {
             code: status.code().expect("an exit code"),
             report: Report::parse(&message).expect(&message),
-            lines: stdout
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
+            lines: stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
             output,
         }
     }
@@ -154,20 +143,13 @@ fn signal(child: &Child, signal: &str) {
 }
 
 fn now() -> Timestamp {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test knows when it did something"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test knows when it did something")]
     Timestamp::now()
 }
 
 fn get(port: u16, path: &str) -> String {
     let mut tcp = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(
-        tcp,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
+    write!(tcp, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     tcp.read_to_string(&mut answer).unwrap();
     answer
@@ -179,23 +161,12 @@ fn a_survivor_exits_with_0_and_tells_each_step_on_a_line() {
     let ran = given(server.port).run();
     assert_eq!(ran.code, 0);
     assert_eq!(ran.report.arms[0].counts.survived, 1);
-    let events: Vec<_> = ran
-        .lines
-        .iter()
-        .map(|line| line["event"].as_str().unwrap())
-        .collect();
+    let events: Vec<_> = ran.lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["started", "connected", "ended", "report"]);
-    assert!(
-        ran.lines
-            .iter()
-            .all(|line| line["time"].is_string() && line["workload"] == "held")
-    );
+    assert!(ran.lines.iter().all(|line| line["time"].is_string() && line["workload"] == "held"));
     // The lane of idle that never asks: start-up, the proof, goodbye.
     let got = server.received_to(&[b"Q\0\0\0\x0dSELECT 1\0", GOODBYE].concat());
-    assert_eq!(
-        got.windows(8).filter(|bytes| *bytes == b"SELECT 1").count(),
-        1
-    );
+    assert_eq!(got.windows(8).filter(|bytes| *bytes == b"SELECT 1").count(), 1);
 }
 
 #[test]
@@ -219,16 +190,9 @@ fn a_refused_login_exits_with_0_and_quotes_nothing_of_the_secret() {
     let ending = &ran.report.arms[0].endings[0];
     assert_eq!(ending.outcome, Outcome::ConnectFailed);
     let message = &ending.form.as_ref().unwrap().messages[0];
-    assert_eq!(
-        message.text,
-        "password \"<password>\" of <user> is not known on <host>"
-    );
+    assert_eq!(message.text, "password \"<password>\" of <user> is not known on <host>");
     for secret in [PASSWORD, USER, "localhost"] {
-        assert!(
-            !ran.output.contains(secret),
-            "{secret} is in {}",
-            ran.output
-        );
+        assert!(!ran.output.contains(secret), "{secret} is in {}", ran.output);
     }
 }
 
@@ -239,32 +203,18 @@ fn a_missing_secret_exits_with_2_and_one_that_comes_is_waited_for() {
     fs::remove_dir_all(given.path("secrets/db")).unwrap();
     let ran = given.run();
     assert_eq!(ran.code, 2);
-    assert_eq!(
-        ran.report.problem.unwrap().reason,
-        ProblemReason::SecretNotFound
-    );
+    assert_eq!(ran.report.problem.unwrap().reason, ProblemReason::SecretNotFound);
 
     let given = given.arg("--wait-for-secret", "20s");
-    let given = Given {
-        args: given.args[2..].to_vec(),
-        ..given
-    };
+    let given = Given { args: given.args[2..].to_vec(), ..given };
     let child = given.start();
     sleep(Duration::from_millis(300));
     given.secret(&[("host", "localhost"), ("sslmode", "disable")]);
     sleep(Duration::from_millis(1200));
-    given.secret(&[
-        ("host", "localhost"),
-        ("user", USER),
-        ("sslmode", "disable"),
-    ]);
+    given.secret(&[("host", "localhost"), ("user", USER), ("sslmode", "disable")]);
     let ran = given.ran(child);
     assert_eq!(ran.code, 0);
-    let waited: Vec<_> = ran
-        .lines
-        .iter()
-        .filter(|line| line["event"] == "waiting")
-        .collect();
+    let waited: Vec<_> = ran.lines.iter().filter(|line| line["event"] == "waiting").collect();
     assert_eq!(waited[0]["problem"]["reason"], "SecretNotFound");
     assert_eq!(waited[1]["problem"]["reason"], "SecretKeyMissing");
 }
@@ -275,30 +225,20 @@ fn what_can_never_be_right_exits_with_2_at_once() {
     given.secret(&[("host", "localhost"), ("user", USER), ("sslmode", "allow")]);
     let ran = given.run();
     assert_eq!(ran.code, 2);
-    assert_eq!(
-        ran.report.problem.unwrap().reason,
-        ProblemReason::InvalidValue
-    );
+    assert_eq!(ran.report.problem.unwrap().reason, ProblemReason::InvalidValue);
 
-    let without = Given {
-        settings: json!({ "run": "x" }),
-        ..given
-    };
+    let without = Given { settings: json!({ "run": "x" }), ..given };
     let ran = without.run();
     assert_eq!((ran.code, ran.report.workload.as_str()), (2, ""));
-    assert_eq!(
-        ran.report.problem.unwrap().reason,
-        ProblemReason::InvalidValue
-    );
+    assert_eq!(ran.report.problem.unwrap().reason, ProblemReason::InvalidValue);
 }
 
 #[test]
 fn told_to_stop_it_says_goodbye_and_exits_with_5() {
     for name in ["TERM", "INT"] {
         let server = Fake::obliging();
-        let given = given(server.port)
-            .set("durationMs", json!(60_000))
-            .set("connections", json!(3));
+        let given =
+            given(server.port).set("durationMs", json!(60_000)).set("connections", json!(3));
         let child = given.start();
         given.wait_for(|report| report.arms[0].server.is_some());
         signal(&child, name);
@@ -390,16 +330,8 @@ fn a_process_that_was_stopped_gives_an_interval_in_which_the_truth_lies() {
     let width = lifetime.max_ms.unwrap() - lifetime.min_ms;
     assert!((1150..1400).contains(&width), "{width} ms");
     let first = lane.at - Duration::from_millis(u64::try_from(width).unwrap());
-    assert!(
-        first <= before && after <= lane.at,
-        "{first} to {} is not {before}",
-        lane.at
-    );
-    let stalled = ran
-        .lines
-        .iter()
-        .find(|line| line["event"] == "stalled")
-        .unwrap();
+    assert!(first <= before && after <= lane.at, "{first} to {} is not {before}", lane.at);
+    let stalled = ran.lines.iter().find(|line| line["event"] == "stalled").unwrap();
     assert!(stalled["ms"].as_i64().unwrap() >= 1100);
 }
 
@@ -421,10 +353,7 @@ fn by_hand_it_holds_all_workloads_and_sums_up() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     let summary = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        summary,
-        "quiet: 1 survived at 0:01\nin-transaction: 1 survived at 0:01\n"
-    );
+    assert_eq!(summary, "quiet: 1 survived at 0:01\nin-transaction: 1 survived at 0:01\n");
 }
 
 #[test]
@@ -437,8 +366,5 @@ fn what_is_no_postgresql_is_not_taken_for_one() {
     let ran = given(server.port).run();
     let ending = &ran.report.arms[0].endings[0];
     assert_eq!(ending.outcome, Outcome::ConnectFailed);
-    assert_eq!(
-        ending.detail.as_deref(),
-        Some("login: what answers is no PostgreSQL server")
-    );
+    assert_eq!(ending.detail.as_deref(), Some("login: what answers is no PostgreSQL server"));
 }

@@ -25,9 +25,7 @@ impl Report {
 
     /// Leaves out what does not fit.
     pub fn fit(&mut self) {
-        self.arms
-            .iter_mut()
-            .for_each(|arm| arm.merge_rare_endings(MAX_ENDINGS));
+        self.arms.iter_mut().for_each(|arm| arm.merge_rare_endings(MAX_ENDINGS));
         self.list_lanes(MAX_LANES);
         let endings = self.arms.iter().flat_map(|arm| &arm.endings);
         let longest = endings.map(|ending| ending.lanes.len()).max();
@@ -43,9 +41,7 @@ impl Report {
         }
         for endings in (1..MAX_ENDINGS).rev() {
             if self.too_large() {
-                self.arms
-                    .iter_mut()
-                    .for_each(|arm| arm.merge_rare_endings(endings));
+                self.arms.iter_mut().for_each(|arm| arm.merge_rare_endings(endings));
             }
         }
     }
@@ -86,21 +82,14 @@ impl ArmReport {
         while self.endings.len() > most {
             let shares = |i: &usize| {
                 let outcome = self.endings[*i].outcome;
-                self.endings
-                    .iter()
-                    .filter(|ending| ending.outcome == outcome)
-                    .count()
-                    > 1
+                self.endings.iter().filter(|ending| ending.outcome == outcome).count() > 1
             };
             let rarest = (0..self.endings.len())
                 .filter(shares)
                 .min_by_key(|i| (self.endings[*i].n, usize::MAX - i));
             let Some(rarest) = rarest else { return };
             let rare = self.endings.remove(rarest);
-            let alike = self
-                .endings
-                .iter_mut()
-                .filter(|ending| ending.outcome == rare.outcome);
+            let alike = self.endings.iter_mut().filter(|ending| ending.outcome == rare.outcome);
             if let Some(ending) = alike.min_by_key(|ending| (ending.form.is_some(), ending.n)) {
                 ending.absorb(&rare);
             }
@@ -157,10 +146,7 @@ mod tests {
             lane,
             phase: Phase::LeadIn,
             at: Timestamp::constant(1_800_000_000, 123_000_000),
-            lifetime: Some(Lifetime {
-                min_ms: big,
-                max_ms: Some(big),
-            }),
+            lifetime: Some(Lifetime { min_ms: big, max_ms: Some(big) }),
             clocks: Some(Clocks {
                 connect_ms: big,
                 client_byte_ms: Some(big),
@@ -263,10 +249,8 @@ mod tests {
 
     #[test]
     fn a_problem_of_hostile_length_still_fits() {
-        let problem = Problem {
-            reason: ProblemReason::SecretKeyMissing,
-            message: "\u{1}".repeat(600),
-        };
+        let problem =
+            Problem { reason: ProblemReason::SecretKeyMissing, message: "\u{1}".repeat(600) };
         let report = Report::of_problem("w", Timestamp::UNIX_EPOCH, problem);
         assert!(report.to_message().len() <= LIMIT);
     }

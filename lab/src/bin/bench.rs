@@ -26,15 +26,7 @@ struct Figure {
 
 impl Figure {
     fn value(name: &'static str, unit: &'static str, value: f64, n: usize) -> Self {
-        Self {
-            name,
-            unit,
-            value: Some(value),
-            p50: None,
-            p99: None,
-            n,
-            baseline: None,
-        }
+        Self { name, unit, value: Some(value), p50: None, p99: None, n, baseline: None }
     }
 
     fn spread(name: &'static str, unit: &'static str, mut values: Vec<f64>) -> Self {
@@ -50,15 +42,7 @@ impl Figure {
             let index = ((n as f64 * share).ceil() as usize).saturating_sub(1);
             values.get(index).copied()
         };
-        Self {
-            name,
-            unit,
-            value: None,
-            p50: at(0.5),
-            p99: at(0.99),
-            n,
-            baseline: None,
-        }
+        Self { name, unit, value: None, p50: at(0.5), p99: at(0.99), n, baseline: None }
     }
 
     fn json(&self) -> Value {
@@ -77,9 +61,7 @@ impl Figure {
 
     fn line(&self) -> String {
         let number = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.1}"));
-        let baseline = self
-            .baseline
-            .map_or_else(String::new, |(v, name)| format!("{name} {v:.1}"));
+        let baseline = self.baseline.map_or_else(String::new, |(v, name)| format!("{name} {v:.1}"));
         format!(
             "{:24} {:6} {:>8} {:>8} {:>8} {:>5}  {baseline}",
             self.name,
@@ -108,16 +90,11 @@ fn report(area: &str, figures: &[Figure]) -> Result<()> {
         "{:24} {:6} {:>8} {:>8} {:>8} {:>5}  baseline",
         area, "unit", "value", "p50", "p99", "n"
     );
-    figures
-        .iter()
-        .for_each(|figure| println!("{}", figure.line()));
+    figures.iter().for_each(|figure| println!("{}", figure.line()));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     fs::create_dir_all(&folder)?;
     let json: Vec<Value> = figures.iter().map(Figure::json).collect();
-    fs::write(
-        folder.join(format!("{area}.json")),
-        serde_json::to_string_pretty(&json)?,
-    )?;
+    fs::write(folder.join(format!("{area}.json")), serde_json::to_string_pretty(&json)?)?;
     Ok(())
 }
 
@@ -139,9 +116,7 @@ async fn run() -> Result<Vec<Figure>> {
     let quiet = one_run(1).await?.cr_to_job;
     let rss = rss()?;
     let mut cr_to_jobs = Figure::spread("run.cr_to_jobs", "ms", busy);
-    cr_to_jobs.baseline = Figure::spread("", "", floor)
-        .p50
-        .map(|p50| (p50, "plain Job p50"));
+    cr_to_jobs.baseline = Figure::spread("", "", floor).p50.map(|p50| (p50, "plain Job p50"));
     let most = writes.iter().copied().max().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "small counts")]
     let figures = vec![
@@ -163,32 +138,19 @@ struct Cost {
 async fn one_run(workloads: usize) -> Result<Cost> {
     let calls = std::sync::Mutex::new(Vec::new());
     in_namespace(async |ns| {
-        let workloads: String = (0..workloads)
-            .map(|w| format!("  - {{ name: w{w}, idle: {{}} }}\n"))
-            .collect();
-        ns.apply_probe(&format!(
-            "  duration: 1s\n  connections: 1\n  workloads:\n{workloads}"
-        ));
+        let workloads: String =
+            (0..workloads).map(|w| format!("  - {{ name: w{w}, idle: {{}} }}\n")).collect();
+        ns.apply_probe(&format!("  duration: 1s\n  connections: 1\n  workloads:\n{workloads}"));
         ns.ended(1, Duration::from_secs(120)).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        *calls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = audit::calls()
-            .into_iter()
-            .filter(|call| call.namespace == ns.name)
-            .collect();
+        *calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            audit::calls().into_iter().filter(|call| call.namespace == ns.name).collect();
     })
     .await;
-    let calls = calls
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let calls = calls.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let find = |verb: &str, resource: &str| {
-        let mut found = calls
-            .iter()
-            .filter(|c| c.verb == verb && c.resource == resource && c.ok());
-        found
-            .next()
-            .with_context(|| format!("no {verb} of {resource} in the audit log"))
+        let mut found = calls.iter().filter(|c| c.verb == verb && c.resource == resource && c.ok());
+        found.next().with_context(|| format!("no {verb} of {resource} in the audit log"))
     };
     let probe = calls
         .iter()
@@ -200,23 +162,14 @@ async fn one_run(workloads: usize) -> Result<Cost> {
         .context("no probe in the audit log")?;
     let job = find("create", "batch/jobs")?;
     let events = |call: &&Call| call.resource != "events.k8s.io/events";
-    let writes = calls
-        .iter()
-        .filter(|call| call.by_operator() && call.is_write())
-        .filter(events);
-    Ok(Cost {
-        cr_to_job: job.done_ms - probe.done_ms,
-        writes: writes.count(),
-    })
+    let writes = calls.iter().filter(|call| call.by_operator() && call.is_write()).filter(events);
+    Ok(Cost { cr_to_job: job.done_ms - probe.done_ms, writes: writes.count() })
 }
 
 /// The time of a plain Job's creation.
 async fn one_job() -> Result<f64> {
     let manifest = "apiVersion: batch/v1\nkind: Job\nmetadata: { generateName: floor- }\nspec:\n  suspend: true\n  template: { spec: { restartPolicy: Never, containers: [{ name: a, image: a }] } }\n";
-    let said = kubectl_with(
-        manifest,
-        &["-n", "default", "create", "-o", "name", "-f", "-"],
-    );
+    let said = kubectl_with(manifest, &["-n", "default", "create", "-o", "name", "-f", "-"]);
     ensure!(said.ok, "{}", said.text);
     let name = said.text.trim().trim_start_matches("job.batch/").to_owned();
     kubectl(&["-n", "default", "delete", "job", &name, "--wait=false"]);
@@ -231,10 +184,7 @@ async fn one_job() -> Result<f64> {
 }
 
 fn lists() -> Result<usize> {
-    Ok(audit::calls()
-        .iter()
-        .filter(|call| call.by_operator() && call.verb == "list")
-        .count())
+    Ok(audit::calls().iter().filter(|call| call.by_operator() && call.verb == "list").count())
 }
 
 /// Resident memory of the operator, in MB.
@@ -243,15 +193,9 @@ fn rss() -> Result<f64> {
         let read = |file: &str| fs::read_to_string(process.path().join(file)).unwrap_or_default();
         if read("cmdline").starts_with("/connection-probe-operator") {
             let status = read("status");
-            let line = status
-                .lines()
-                .find(|line| line.starts_with("VmRSS:"))
-                .context("no VmRSS")?;
-            let kb: f64 = line
-                .split_whitespace()
-                .nth(1)
-                .context("no figure")?
-                .parse()?;
+            let line =
+                status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+            let kb: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
             return Ok(kb / 1024.0);
         }
     }

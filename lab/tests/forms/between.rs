@@ -23,11 +23,9 @@ async fn pgbouncers_idle_timer_names_itself_under_every_tls() {
     let postgres = postgres_with(&postgres::Options::default());
     let authority = Authority::default();
     let identity = authority.identity(&["localhost"]);
-    for (protocols, version) in [
-        (None, None),
-        (Some("tlsv1.2"), Some("TLSv1.2")),
-        (Some("tlsv1.3"), Some("TLSv1.3")),
-    ] {
+    for (protocols, version) in
+        [(None, None), (Some("tlsv1.2"), Some("TLSv1.2")), (Some("tlsv1.3"), Some("TLSv1.3"))]
+    {
         let protocols_line =
             protocols.map_or_else(String::new, |p| format!("client_tls_protocols = {p}"));
         let pgbouncer = block_in_place(|| {
@@ -44,10 +42,7 @@ async fn pgbouncers_idle_timer_names_itself_under_every_tls() {
         });
         let mut holding = holding(pgbouncer.port);
         if version.is_some() {
-            holding = holding
-                .host("localhost")
-                .ca(&authority.pem())
-                .tls(TlsMode::VerifyFull);
+            holding = holding.host("localhost").ca(&authority.pem()).tls(TlsMode::VerifyFull);
         }
         // It checks now and then, and it restarts the clock at the login's end.
         let report = holding.duration(ms(4000)).run().await;
@@ -59,17 +54,11 @@ async fn pgbouncers_idle_timer_names_itself_under_every_tls() {
         assert_eq!(form.tls, version.map(|_| TlsEnd::CloseNotify));
         let lived = lane.lifetime.expect("a lifetime");
         assert!((900..3900).contains(&lived.min_ms), "{lived:?}");
-        assert!(
-            lived.max_ms.expect("an end") - lived.min_ms < 300,
-            "{lived:?}"
-        );
+        assert!(lived.max_ms.expect("an end") - lived.min_ms < 300, "{lived:?}");
 
         let server = report.arms[0].server.clone().expect("a server");
         assert_eq!(server.auth.as_deref(), Some("ScramSha256"));
-        assert_eq!(
-            server.tls,
-            version.map(|version| format!("{version}, VerifyFull"))
-        );
+        assert_eq!(server.tls, version.map(|version| format!("{version}, VerifyFull")));
     }
 }
 
@@ -87,9 +76,7 @@ async fn pgbouncer_adds_a_second_message_when_its_server_connection_dies() {
         )
     });
     // In a transaction, so that a server connection is linked.
-    let held = holding(pgbouncer.port)
-        .pattern(Pattern::IdleInTransaction)
-        .start();
+    let held = holding(pgbouncer.port).pattern(Pattern::IdleInTransaction).start();
     let pid = block_in_place(|| postgres.backends_in(USER, "idle in transaction", 1))[0];
     let truth = done(|| drop(postgres.sql(&format!("SELECT pg_terminate_backend({pid})"))));
     let report = held.report().await;
@@ -105,10 +92,7 @@ async fn a_pooler_that_is_killed_leaves_a_bare_fin() {
     let pgbouncer = block_in_place(|| {
         PgBouncer::start(
             &postgres,
-            &pgbouncer::Options {
-                users: &[(USER, PASSWORD)],
-                ..pgbouncer::Options::default()
-            },
+            &pgbouncer::Options { users: &[(USER, PASSWORD)], ..pgbouncer::Options::default() },
         )
     });
     let held = holding(pgbouncer.port).start();
@@ -131,20 +115,8 @@ async fn what_stands_between_closes_or_resets_and_is_noticed_at_once() {
     for (mode, fault, word, tls_end, tcp) in [
         (plain, Fault::Fin, CloseWord::Fin, None, TcpEnd::Fin),
         (plain, Fault::Rst, CloseWord::Rst, None, TcpEnd::Rst),
-        (
-            tls,
-            Fault::Fin,
-            CloseWord::Truncated,
-            Some(TlsEnd::Truncated),
-            TcpEnd::Fin,
-        ),
-        (
-            tls,
-            Fault::Rst,
-            CloseWord::Rst,
-            Some(TlsEnd::Open),
-            TcpEnd::Rst,
-        ),
+        (tls, Fault::Fin, CloseWord::Truncated, Some(TlsEnd::Truncated), TcpEnd::Fin),
+        (tls, Fault::Rst, CloseWord::Rst, Some(TlsEnd::Open), TcpEnd::Rst),
     ] {
         let relay = Relay::start(postgres.port).await;
         let held = holding(relay.port).tls(mode).start();
@@ -152,11 +124,7 @@ async fn what_stands_between_closes_or_resets_and_is_noticed_at_once() {
         let truth = done(|| relay.fault(fault));
         let report = held.report().await;
         let (form, lane) = cut(only_ending(&report));
-        assert_eq!(
-            (form.word, &form.tls, form.tcp),
-            (word, &tls_end, tcp),
-            "{fault:?}"
-        );
+        assert_eq!((form.word, &form.tls, form.tcp), (word, &tls_end, tcp), "{fault:?}");
         assert!(form.messages.is_empty() && !form.on_write);
         assert_announced(lane, truth);
     }
@@ -175,11 +143,7 @@ async fn a_forgotten_flow_and_a_black_hole_only_show_at_the_next_request() {
         let truth = done(|| relay.fault(fault));
         let report = held.report().await;
         let (form, lane) = cut(only_ending(&report));
-        assert_eq!(
-            (form.word, form.tcp, form.on_write),
-            (word, tcp, true),
-            "{fault:?}"
-        );
+        assert_eq!((form.word, form.tcp, form.on_write), (word, tcp, true), "{fault:?}");
         assert_eq!(lane.phase, Phase::Proof);
         assert_revealed(lane, truth);
     }

@@ -30,54 +30,23 @@ async fn logins_are_as_safe_as_they_can_be() {
     });
     let ca = authority.pem();
     let held = |user: &str, mode| {
-        Holding::new(postgres.port, user, PASSWORD)
-            .ca(&ca)
-            .tls(mode)
-            .duration(ms(1000))
-            .start()
+        Holding::new(postgres.port, user, PASSWORD).ca(&ca).tls(mode).duration(ms(1000)).start()
     };
     use TlsMode::{Disable, Prefer, VerifyCA, VerifyFull};
     let wanted = [
         (held(USER, Disable), "ScramSha256", None),
-        (
-            held(USER, VerifyFull),
-            "ScramSha256Plus",
-            Some("TLSv1.3, VerifyFull"),
-        ),
-        (
-            held(USER, VerifyCA),
-            "ScramSha256Plus",
-            Some("TLSv1.3, VerifyCA"),
-        ),
-        (
-            held(USER, Prefer),
-            "ScramSha256Plus",
-            Some("TLSv1.3, Prefer"),
-        ),
+        (held(USER, VerifyFull), "ScramSha256Plus", Some("TLSv1.3, VerifyFull")),
+        (held(USER, VerifyCA), "ScramSha256Plus", Some("TLSv1.3, VerifyCA")),
+        (held(USER, Prefer), "ScramSha256Plus", Some("TLSv1.3, Prefer")),
         (held("by_trust", Disable), "Trust", None),
-        (
-            held("by_md5", VerifyFull),
-            "Md5",
-            Some("TLSv1.3, VerifyFull"),
-        ),
-        (
-            held("by_password", VerifyCA),
-            "Cleartext",
-            Some("TLSv1.3, VerifyCA"),
-        ),
+        (held("by_md5", VerifyFull), "Md5", Some("TLSv1.3, VerifyFull")),
+        (held("by_password", VerifyCA), "Cleartext", Some("TLSv1.3, VerifyCA")),
     ];
     for (held, auth, tls) in wanted {
         let report = held.report().await;
-        assert_eq!(
-            only_ending(&report).outcome,
-            Outcome::Survived,
-            "{auth} {tls:?} {report:?}"
-        );
+        assert_eq!(only_ending(&report).outcome, Outcome::Survived, "{auth} {tls:?} {report:?}");
         let server = report.arms[0].server.clone().expect("a server");
-        assert_eq!(
-            (server.auth.as_deref(), server.tls.as_deref()),
-            (Some(auth), tls)
-        );
+        assert_eq!((server.auth.as_deref(), server.tls.as_deref()), (Some(auth), tls));
         assert!(server.version.expect("a version").starts_with("15."));
     }
     for user in ["by_md5", "by_password"] {
@@ -116,10 +85,7 @@ async fn a_connection_that_cannot_be_opened_says_why() {
             holding(port).tls(TlsMode::VerifyFull).ca(&ca),
             "TLS handshake: invalid peer certificate: ",
         ),
-        (
-            holding(without_tls.port).tls(TlsMode::Require),
-            "SSLRequest: the server offers no TLS",
-        ),
+        (holding(without_tls.port).tls(TlsMode::Require), "SSLRequest: the server offers no TLS"),
     ];
     for (holding, wanted) in details {
         let report = holding.run().await;
@@ -131,32 +97,16 @@ async fn a_connection_that_cannot_be_opened_says_why() {
         assert_eq!(only_lane(ending).phase, Phase::Connect);
     }
     // Verified against the right authority it opens, whatever its name.
-    let report = holding(port)
-        .tls(TlsMode::VerifyCA)
-        .ca(&ca)
-        .duration(ms(1000))
-        .run()
-        .await;
+    let report = holding(port).tls(TlsMode::VerifyCA).ca(&ca).duration(ms(1000)).run().await;
     assert_eq!(only_ending(&report).outcome, Outcome::Survived);
     // As libpq: no TLS at the server, or a handshake that fails, leaves Prefer a plain connection.
-    let report = holding(without_tls.port)
-        .tls(TlsMode::Prefer)
-        .duration(ms(1000))
-        .run()
-        .await;
+    let report = holding(without_tls.port).tls(TlsMode::Prefer).duration(ms(1000)).run().await;
     assert_eq!(report.arms[0].server.clone().expect("a server").tls, None);
 
-    let report = Holding::new(port, USER, "wrong")
-        .connections(2)
-        .duration(ms(1000))
-        .run()
-        .await;
+    let report = Holding::new(port, USER, "wrong").connections(2).duration(ms(1000)).run().await;
     let ending = only_ending(&report);
     assert_eq!((ending.outcome, ending.n), (Outcome::ConnectFailed, 2));
     let message = &ending.form.as_ref().expect("a form").messages[0];
     assert_eq!(message.code, "28P01");
-    assert_eq!(
-        message.text,
-        "password authentication failed for user \"<user>\""
-    );
+    assert_eq!(message.text, "password authentication failed for user \"<user>\"");
 }

@@ -55,10 +55,7 @@ fn assert_announced(lane: &LaneEnd, (before, after): (Timestamp, Timestamp)) {
     let (rounding, after) = (ms(1), after + ms(200));
     assert!(before <= last + rounding, "{lane:?} was done at {before}");
     assert!(first <= after, "{lane:?} was done by {after}");
-    assert!(
-        last.duration_since(first) < jiff::SignedDuration::from_millis(300),
-        "{lane:?}"
-    );
+    assert!(last.duration_since(first) < jiff::SignedDuration::from_millis(300), "{lane:?}");
 }
 
 /// What only a write or a time-out revealed is an interval, from the last answer on, in which it
@@ -66,10 +63,7 @@ fn assert_announced(lane: &LaneEnd, (before, after): (Timestamp, Timestamp)) {
 #[track_caller]
 fn assert_revealed(lane: &LaneEnd, (before, after): (Timestamp, Timestamp)) {
     let (first, last) = span(lane);
-    assert!(
-        first <= before && after <= last,
-        "{lane:?} was done {before} to {after}"
-    );
+    assert!(first <= before && after <= last, "{lane:?} was done {before} to {after}");
     let unknown = last.duration_since(first).as_millis();
     let since_answer = i128::from(lane.clocks.expect("clocks").request_ms.expect("a login"));
     assert!((unknown - since_answer).abs() <= 2, "{lane:?}");
@@ -83,8 +77,5 @@ fn cut(ending: &Ending) -> (&CloseForm, &LaneEnd) {
 }
 
 fn codes(form: &CloseForm) -> Vec<&str> {
-    form.messages
-        .iter()
-        .map(|message| message.code.as_str())
-        .collect()
+    form.messages.iter().map(|message| message.code.as_str()).collect()
 }

@@ -23,10 +23,7 @@ async fn an_administrator_ends_the_session() {
         ..postgres::Options::default()
     });
     let plain = holding(postgres.port).start();
-    let tls = holding(postgres.port)
-        .ca(&authority.pem())
-        .tls(TlsMode::VerifyFull)
-        .start();
+    let tls = holding(postgres.port).ca(&authority.pem()).tls(TlsMode::VerifyFull).start();
     block_in_place(|| postgres.backends(USER, 2));
     let sql =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{USER}'");
@@ -39,10 +36,7 @@ async fn an_administrator_ends_the_session() {
         assert_eq!(form.tls, tls_end);
         assert_eq!(codes(form), ["57P01"]);
         assert_eq!(form.messages[0].severity, "FATAL");
-        assert_eq!(
-            form.messages[0].routine.as_deref(),
-            Some("ProcessInterrupts")
-        );
+        assert_eq!(form.messages[0].routine.as_deref(), Some("ProcessInterrupts"));
         assert_eq!(lane.phase, Phase::Hold);
         assert_announced(lane, truth);
     }
@@ -54,17 +48,10 @@ async fn timers_of_the_server_cut_the_pattern_they_are_for() {
         settings: "idle_session_timeout = 600ms\nidle_in_transaction_session_timeout = 900ms",
         ..postgres::Options::default()
     });
-    let beat = Pattern::Heartbeat {
-        interval_ms: 200,
-        statement: "SELECT 1".into(),
-    };
+    let beat = Pattern::Heartbeat { interval_ms: 200, statement: "SELECT 1".into() };
     let idle = holding(postgres.port).start();
-    let in_transaction = holding(postgres.port)
-        .pattern(Pattern::IdleInTransaction)
-        .start();
-    let variable = holding(postgres.port)
-        .pattern(Pattern::SessionVariable)
-        .start();
+    let in_transaction = holding(postgres.port).pattern(Pattern::IdleInTransaction).start();
+    let variable = holding(postgres.port).pattern(Pattern::SessionVariable).start();
     let listen = holding(postgres.port).pattern(Pattern::Listen).start();
     let beat = holding(postgres.port).pattern(beat).start();
 
@@ -82,10 +69,7 @@ async fn timers_of_the_server_cut_the_pattern_they_are_for() {
         assert_eq!(codes(form), [code]);
         let clocks = lane.clocks.expect("clocks");
         let silent = clocks.request_ms.expect("a login");
-        assert!(
-            (timer - 2..timer + 250).contains(&silent),
-            "{code} after {silent} ms"
-        );
+        assert!((timer - 2..timer + 250).contains(&silent), "{code} after {silent} ms");
         assert_eq!(clocks.begin_ms.is_some(), code == "25P03");
     }
 }
@@ -97,10 +81,7 @@ async fn set_and_listen_have_clocks_of_their_own() {
         ..postgres::Options::default()
     });
     let listen = holding(postgres.port).pattern(Pattern::Listen).run().await;
-    let set = holding(postgres.port)
-        .pattern(Pattern::SessionVariable)
-        .run()
-        .await;
+    let set = holding(postgres.port).pattern(Pattern::SessionVariable).run().await;
     let clocks = |report| only_lane(only_ending(report)).clocks.expect("clocks");
     assert!(clocks(&listen).listen_ms.is_some() && clocks(&listen).set_ms.is_none());
     assert!(clocks(&set).set_ms.is_some() && clocks(&set).listen_ms.is_none());
@@ -109,10 +90,7 @@ async fn set_and_listen_have_clocks_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_statement_is_no_drop() {
     let postgres = postgres_with(&postgres::Options::default());
-    let beat = Pattern::Heartbeat {
-        interval_ms: 300,
-        statement: "SELECT no_such_column".into(),
-    };
+    let beat = Pattern::Heartbeat { interval_ms: 300, statement: "SELECT no_such_column".into() };
     let report = holding(postgres.port).pattern(beat).run().await;
     let ending = only_ending(&report);
     assert_eq!(ending.outcome, Outcome::RequestFailed);
@@ -122,10 +100,7 @@ async fn a_refused_statement_is_no_drop() {
     assert_eq!(lane.phase, Phase::Hold);
     // It lived on to the proof.
     let lifetime = lane.lifetime.expect("a lifetime");
-    assert!(
-        lifetime.max_ms.is_none() && lifetime.min_ms >= 2000,
-        "{lifetime:?}"
-    );
+    assert!(lifetime.max_ms.is_none() && lifetime.min_ms >= 2000, "{lifetime:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,11 +126,7 @@ async fn a_killed_backend_says_nothing_and_its_neighbours_name_the_crash() {
     });
     for (mode, tls_end, word) in [
         (TlsMode::Disable, None, CloseWord::Fin),
-        (
-            TlsMode::Require,
-            Some(TlsEnd::Truncated),
-            CloseWord::Truncated,
-        ),
+        (TlsMode::Require, Some(TlsEnd::Truncated), CloseWord::Truncated),
     ] {
         let killed = holding(postgres.port).tls(mode).start();
         let pid = block_in_place(|| postgres.backends(USER, 1))[0];
@@ -165,10 +136,7 @@ async fn a_killed_backend_says_nothing_and_its_neighbours_name_the_crash() {
 
         let report = killed.report().await;
         let (form, lane) = cut(only_ending(&report));
-        assert_eq!(
-            (form.word, &form.tls, form.tcp),
-            (word, &tls_end, TcpEnd::Fin)
-        );
+        assert_eq!((form.word, &form.tls, form.tcp), (word, &tls_end, TcpEnd::Fin));
         assert_announced(lane, truth);
 
         let report = neighbour.report().await;

@@ -34,10 +34,7 @@ pub(super) fn of_run(
         action,
     };
     let reason = |status: &ConnectionProbeRunStatus| {
-        let ready = status
-            .conditions
-            .iter()
-            .find(|c| c.type_ == conditions::READY)?;
+        let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY)?;
         Some(ready.reason.clone())
     };
     let (was, is) = (before.and_then(reason), reason(after).unwrap_or_default());
@@ -50,16 +47,9 @@ pub(super) fn of_run(
     if was.as_deref() == Some(is.as_str()) {
         return told;
     }
-    let stalled = after
-        .conditions
-        .iter()
-        .any(|c| c.type_ == conditions::STALLED);
+    let stalled = after.conditions.iter().any(|c| c.type_ == conditions::STALLED);
     if after.has_ended() {
-        told.push(tell(
-            stalled,
-            if stalled { &is } else { "RunEnded" },
-            "Report",
-        ));
+        told.push(tell(stalled, if stalled { &is } else { "RunEnded" }, "Report"));
     } else if was.is_none() {
         told.push(tell(false, "RunStarted", "Measure"));
     } else if is != "Progressing" {

@@ -47,22 +47,13 @@ pub(super) fn advance(facts: &RunFacts, superseded: bool, now: Timestamp) -> Ste
     }
     let jobs = facts.jobs.iter().map(|job| job.attempt).max();
     status.attempt = status.attempt.max(jobs.unwrap_or(0));
-    let mut step = Step {
-        actions: Vec::new(),
-        status,
-        state: State::Progressing,
-        wake: None,
-    };
+    let mut step = Step { actions: Vec::new(), status, state: State::Progressing, wake: None };
     if let Some(reason) = step.status.ended_early {
         step.wind_up(facts, reason);
     } else {
         step.go_on(facts, &judged, now);
     }
-    if step
-        .status
-        .workloads
-        .iter()
-        .all(|workload| workload.state != WorkloadState::Running)
+    if step.status.workloads.iter().all(|workload| workload.state != WorkloadState::Running)
         && step.actions.is_empty()
     {
         step.end(facts, now);
@@ -88,12 +79,7 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
         status.workloads = workloads.collect();
     }
     status.observed_generation = facts.run.metadata.generation;
-    let made = facts
-        .run
-        .metadata
-        .creation_timestamp
-        .clone()
-        .unwrap_or(Time(now));
+    let made = facts.run.metadata.creation_timestamp.clone().unwrap_or(Time(now));
     status.start_time.get_or_insert(made);
     status
 }
@@ -106,9 +92,7 @@ pub(super) fn expected_end(measurement: &Measurement, start: Timestamp) -> Optio
         Order::Parallel => 1,
         Order::Sequential => u32::try_from(settings.workloads.len()).unwrap_or(1),
     };
-    start
-        .checked_add(SignedDuration::try_from(one * pods).ok()?)
-        .ok()
+    start.checked_add(SignedDuration::try_from(one * pods).ok()?).ok()
 }
 
 /// Minutes until another attempt, after so many.
@@ -125,9 +109,7 @@ impl Step {
     /// Deletes the Jobs and waits for the pods' last words.
     fn wind_up(&mut self, facts: &RunFacts, reason: Inconclusive) {
         let going = facts.jobs.iter().filter(|job| !job.deleting);
-        self.actions.extend(going.map(|job| Action::DeleteJob {
-            name: job.name.clone(),
-        }));
+        self.actions.extend(going.map(|job| Action::DeleteJob { name: job.name.clone() }));
         for workload in &mut self.status.workloads {
             // What the deletion did to it is not a finding of its own.
             if workload.state == WorkloadState::Inconclusive {
@@ -169,28 +151,20 @@ impl Step {
                     );
                     waiting.get_or_insert((*reason, true, message));
                 }
-                Progress::Waiting {
-                    reason,
-                    seen,
-                    since,
-                } => {
+                Progress::Waiting { reason, seen, since } => {
                     let long = now.duration_since(*since) >= patience(*reason);
                     waiting.get_or_insert((*reason, long, text::waiting(*reason, name, seen)));
                 }
-                Progress::Holding {
-                    unready_since: Some(at),
-                    since,
-                } if now.duration_since(*at) >= CUT_SHOWS => {
+                Progress::Holding { unready_since: Some(at), since }
+                    if now.duration_since(*at) >= CUT_SHOWS =>
+                {
                     self.saw_a_cut(position, *at, *since);
                 }
                 Progress::Holding { .. } | Progress::Starting | Progress::Final(_) => {}
             }
         }
         if let Some((reason, needs_a_person, message)) = waiting {
-            self.state = State::Waiting(Waiting {
-                reason,
-                needs_a_person,
-            });
+            self.state = State::Waiting(Waiting { reason, needs_a_person });
             self.status.summary = Some(message);
         }
         let retry = blocked.iter().map(|(_, retry)| *retry).max();
@@ -211,11 +185,7 @@ impl Step {
             self.status.workloads[*position].attempt = attempt;
         }
         self.status.attempt = attempt;
-        self.actions.push(Action::StartJob {
-            run: facts.run.clone(),
-            attempt,
-            workloads,
-        });
+        self.actions.push(Action::StartJob { run: facts.run.clone(), attempt, workloads });
     }
 
     fn saw_a_cut(&mut self, position: usize, at: Timestamp, since: Timestamp) {
@@ -256,8 +226,7 @@ impl Step {
         let message = self.status.summary.clone().unwrap_or_default();
         let generation = facts.run.metadata.generation;
         self.status.conditions =
-            self.state
-                .conditions(&message, generation, &self.status.conditions, &Time(now));
+            self.state.conditions(&message, generation, &self.status.conditions, &Time(now));
     }
 }
 
@@ -275,22 +244,11 @@ pub(super) fn worth_writing(
     if before == status {
         return false;
     }
-    let without_reports = ConnectionProbeRunStatus {
-        workloads: before.workloads.clone(),
-        ..status.clone()
-    };
+    let without_reports =
+        ConnectionProbeRunStatus { workloads: before.workloads.clone(), ..status.clone() };
     let lost = |workload: &WorkloadResult| workload.state == WorkloadState::Inconclusive;
-    let known = before
-        .workloads
-        .iter()
-        .filter(|workload| lost(workload))
-        .count();
-    let newly_lost = status
-        .workloads
-        .iter()
-        .filter(|workload| lost(workload))
-        .count()
-        > known;
+    let known = before.workloads.iter().filter(|workload| lost(workload)).count();
+    let newly_lost = status.workloads.iter().filter(|workload| lost(workload)).count() > known;
     if *before != without_reports || newly_lost {
         return true;
     }
@@ -298,11 +256,7 @@ pub(super) fn worth_writing(
         PodPhase::Ended(end)
             if status.workloads.get(pod.workload) != before.workloads.get(pod.workload) =>
         {
-            Some(if pod.deleting || pod.gone {
-                now
-            } else {
-                end.at.checked_add(BATCH).ok()?
-            })
+            Some(if pod.deleting || pod.gone { now } else { end.at.checked_add(BATCH).ok()? })
         }
         _ => None,
     });

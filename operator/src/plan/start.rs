@@ -34,9 +34,7 @@ pub(super) fn trigger(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<Trig
     // Compared only when the spec was touched: a new operator that reads an old measurement in
     // another way must start nothing.
     let touched = status.and_then(|status| status.observed_generation) != probe.metadata.generation;
-    let measured = runs
-        .last()
-        .map(|facts| &facts.run.spec.measurement.as_written);
+    let measured = runs.last().map(|facts| &facts.run.spec.measurement.as_written);
     (touched && measured != Some(&probe.spec.measurement)).then_some(TriggerType::SpecChanged)
 }
 
@@ -48,10 +46,7 @@ pub(super) fn next_run(
     versions: &Versions,
 ) -> ConnectionProbeRun {
     let known = runs.last().map(|facts| facts.run.spec.number);
-    let told = probe
-        .status
-        .as_ref()
-        .and_then(|status| Some(status.last_run.as_ref()?.number));
+    let told = probe.status.as_ref().and_then(|status| Some(status.last_run.as_ref()?.number));
     let number = known.max(told).unwrap_or(0) + 1;
     let name = probe.metadata.name.clone().unwrap_or_default();
     let uid = probe.metadata.uid.clone().unwrap_or_default();
@@ -60,10 +55,7 @@ pub(super) fn next_run(
         &names::run_name(&name, &uid, number),
         ConnectionProbeRunSpec {
             number,
-            trigger: Trigger {
-                type_: trigger,
-                token: probe.spec.run_id.clone(),
-            },
+            trigger: Trigger { type_: trigger, token: probe.spec.run_id.clone() },
             measurement: MeasurementRecord {
                 as_written: measurement.clone(),
                 settled: measurement.settled(),

@@ -50,16 +50,9 @@ pub(super) fn of_probe(
     let message = match (state, message) {
         (State::Suspended(_), _) => text::suspended(),
         (_, Some(message)) => message,
-        (_, None) => past
-            .last()
-            .and_then(|(_, s)| s.summary.clone())
-            .unwrap_or_default(),
+        (_, None) => past.last().and_then(|(_, s)| s.summary.clone()).unwrap_or_default(),
     };
-    let recent = past
-        .iter()
-        .rev()
-        .take(RECENT_RUNS)
-        .filter_map(|told| recent_run(*told));
+    let recent = past.iter().rev().take(RECENT_RUNS).filter_map(|told| recent_run(*told));
     ConnectionProbeStatus {
         observed_generation: probe.metadata.generation,
         conditions: state.conditions(
@@ -71,10 +64,7 @@ pub(super) fn of_probe(
         summary: Some(message),
         target: Some(target(probe)),
         current_run: going.map(current_run),
-        last_run: past
-            .last()
-            .and_then(|told| last_run(*told))
-            .or(before.last_run),
+        last_run: past.last().and_then(|told| last_run(*told)).or(before.last_run),
         recent_runs: recent.collect(),
         last_handled_run_id: handled_run_id(probe, runs),
     }
@@ -87,10 +77,7 @@ fn ended(runs: &[RunFacts]) -> impl DoubleEndedIterator<Item = Told<'_>> {
 
 fn target(probe: &ConnectionProbe) -> String {
     let target = &probe.spec.measurement.target;
-    target
-        .host
-        .clone()
-        .unwrap_or_else(|| format!("secret/{}", target.secret_name))
+    target.host.clone().unwrap_or_else(|| format!("secret/{}", target.secret_name))
 }
 
 fn current_run((run, status): Told<'_>) -> CurrentRun {
@@ -118,10 +105,7 @@ fn last_run((run, status): Told<'_>) -> Option<LastRun> {
     Some(LastRun {
         name: super::name(run),
         number: run.spec.number,
-        start_time: status
-            .start_time
-            .clone()
-            .unwrap_or_else(|| end_time.clone()),
+        start_time: status.start_time.clone().unwrap_or_else(|| end_time.clone()),
         end_time,
         result: status.result.clone().unwrap_or_default(),
         first_cut: first_cut(status),
@@ -140,11 +124,7 @@ fn recent_run((run, status): Told<'_>) -> Option<RecentRun> {
 }
 
 fn first_cut(status: &ConnectionProbeRunStatus) -> Option<String> {
-    status
-        .reports()
-        .filter_map(api::Report::first_cut_ms)
-        .min()
-        .map(text::mmss)
+    status.reports().filter_map(api::Report::first_cut_ms).min().map(text::mmss)
 }
 
 fn lines(workload: &WorkloadResult) -> Vec<WorkloadLine> {
@@ -166,9 +146,7 @@ fn lines(workload: &WorkloadResult) -> Vec<WorkloadLine> {
 }
 
 fn line(workload: &str, arm: &ArmReport) -> WorkloadLine {
-    let leading = arm
-        .leading()
-        .filter(|ending| ending.outcome != Outcome::Survived);
+    let leading = arm.leading().filter(|ending| ending.outcome != Outcome::Survived);
     let form = leading.and_then(|ending| ending.form.as_ref());
     WorkloadLine {
         workload: workload.to_owned(),

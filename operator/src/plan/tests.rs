@@ -17,23 +17,13 @@ fn a_new_probe_claims_a_run_then_starts_its_job_then_waits() {
     assert_eq!(cluster.step(), ["start attempt 1 of 2 workloads"]);
     assert!(cluster.step().is_empty());
     assert_eq!(cluster.ready(), "False Progressing");
-    assert!(
-        cluster
-            .summary()
-            .starts_with("Run 1 is measuring, until about")
-    );
+    assert!(cluster.summary().starts_with("Run 1 is measuring, until about"));
 }
 
 #[test]
 fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
     let mut cluster = Cluster::running("idle, beat");
-    cluster.pod(
-        0,
-        PodPhase::Running {
-            unready_since: Some(cluster.at(20)),
-            since: cluster.at(0),
-        },
-    );
+    cluster.pod(0, PodPhase::Running { unready_since: Some(cluster.at(20)), since: cluster.at(0) });
     cluster.wait(23);
     cluster.settle();
     assert_eq!(
@@ -49,10 +39,7 @@ fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
         "Run 1: 3 of 10 cut, the first after 0:20 (idle: FATAL 08P01 client_idle_timeout)."
     );
     let last = cluster.status().last_run.unwrap();
-    assert_eq!(
-        (last.result.as_str(), last.first_cut.as_deref()),
-        ("3 of 10 cut", Some("0:20"))
-    );
+    assert_eq!((last.result.as_str(), last.first_cut.as_deref()), ("3 of 10 cut", Some("0:20")));
 }
 
 #[test]
@@ -60,13 +47,7 @@ fn a_process_that_has_just_exited_is_no_cut() {
     let mut cluster = Cluster::running("idle");
     cluster.wait(60);
     let (unready, since) = (cluster.at(60), cluster.at(0));
-    cluster.pod(
-        0,
-        PodPhase::Running {
-            unready_since: Some(unready),
-            since,
-        },
-    );
+    cluster.pod(0, PodPhase::Running { unready_since: Some(unready), since });
     cluster.settle();
     assert_eq!(cluster.plan().wake, Some(cluster.at(63)));
     cluster.wait(1);
@@ -83,11 +64,7 @@ fn an_eviction_is_inconclusive_and_keeps_what_was_measured() {
     cluster.settle();
     assert_eq!(cluster.ready(), "True PartlyConclusive");
     let workloads = cluster.run(1).status.unwrap().workloads;
-    assert!(
-        workloads
-            .iter()
-            .all(|w| w.reason == Some(Inconclusive::Evicted))
-    );
+    assert!(workloads.iter().all(|w| w.reason == Some(Inconclusive::Evicted)));
     assert_eq!(workloads[1].report.as_ref().unwrap().cut(), 1);
     let summary = cluster.summary();
     assert!(
@@ -99,29 +76,14 @@ fn an_eviction_is_inconclusive_and_keeps_what_was_measured() {
 #[test]
 fn a_missing_secret_needs_a_person_and_is_tried_again() {
     let mut cluster = Cluster::running("idle");
-    cluster.fails_with_problem(
-        0,
-        ProblemReason::SecretNotFound,
-        "Secret pulp-db is not there.",
-    );
+    cluster.fails_with_problem(0, ProblemReason::SecretNotFound, "Secret pulp-db is not there.");
     cluster.settle();
     assert_eq!(cluster.ready(), "False SecretNotFound");
     assert!(cluster.has(conditions::STALLED));
-    assert!(
-        cluster
-            .summary()
-            .starts_with("Secret pulp-db is not there. The next attempt is at")
-    );
+    assert!(cluster.summary().starts_with("Secret pulp-db is not there. The next attempt is at"));
     cluster.wait(61);
     assert_eq!(cluster.step(), ["start attempt 2 of 1 workloads"]);
-    cluster.pod_of(
-        2,
-        0,
-        PodPhase::Running {
-            unready_since: None,
-            since: cluster.at(61),
-        },
-    );
+    cluster.pod_of(2, 0, PodPhase::Running { unready_since: None, since: cluster.at(61) });
     cluster.settle();
     assert_eq!(cluster.ready(), "False Progressing");
     assert!(!cluster.has(conditions::STALLED));
@@ -132,14 +94,7 @@ fn an_image_that_does_not_come_needs_a_person_after_two_minutes() {
     let mut cluster = Cluster::running("idle");
     let since = cluster.at(0);
     let seen = "ErrImagePull no such image".to_owned();
-    cluster.pod(
-        0,
-        PodPhase::Stuck {
-            cause: Stuck::Image,
-            seen,
-            since,
-        },
-    );
+    cluster.pod(0, PodPhase::Stuck { cause: Stuck::Image, seen, since });
     cluster.settle();
     assert_eq!(cluster.ready(), "False ImageUnavailable");
     assert!(cluster.has(conditions::RECONCILING));
@@ -153,10 +108,7 @@ fn a_changed_measurement_supersedes_and_two_runs_never_overlap() {
     let mut cluster = Cluster::running("idle");
     cluster.edit(|spec| spec.measurement.connections = Some(7));
     assert_eq!(cluster.step(), ["delete Job t-abcde-1-1"]);
-    assert!(
-        cluster.step().is_empty(),
-        "the pod has not said its last words"
-    );
+    assert!(cluster.step().is_empty(), "the pod has not said its last words");
     cluster.is_interrupted(0, cluster::interrupted("idle", 1));
     cluster.job_goes();
     assert_eq!(cluster.step(), ["start run 2"]);
@@ -164,10 +116,7 @@ fn a_changed_measurement_supersedes_and_two_runs_never_overlap() {
     assert_eq!(first.ended_early, Some(Inconclusive::Superseded));
     assert_eq!(first.workloads[0].reason, Some(Inconclusive::Superseded));
     assert_eq!(first.workloads[0].report.as_ref().unwrap().cut(), 1);
-    assert_eq!(
-        cluster.run(2).spec.trigger.type_,
-        api::run::TriggerType::SpecChanged
-    );
+    assert_eq!(cluster.run(2).spec.trigger.type_, api::run::TriggerType::SpecChanged);
 }
 
 #[test]
@@ -194,10 +143,7 @@ fn a_run_id_and_a_measurement_in_one_edit_are_one_run() {
     cluster.finish_run();
     assert!(cluster.step().is_empty());
     assert_eq!(cluster.runs(), 2);
-    assert_eq!(
-        cluster.run(2).spec.trigger.type_,
-        api::run::TriggerType::RunID
-    );
+    assert_eq!(cluster.run(2).spec.trigger.type_, api::run::TriggerType::RunID);
 }
 
 #[test]
@@ -205,10 +151,7 @@ fn nothing_starts_while_suspended_and_one_run_is_made_up_for() {
     let mut cluster = Cluster::with_probe("idle");
     cluster.edit(|spec| spec.suspend = Some(true));
     cluster.settle();
-    assert_eq!(
-        (cluster.runs(), cluster.ready().as_str()),
-        (0, "True Suspended")
-    );
+    assert_eq!((cluster.runs(), cluster.ready().as_str()), (0, "True Suspended"));
     cluster.edit(|spec| spec.measurement.connections = Some(2));
     cluster.settle();
     cluster.edit(|spec| spec.suspend = None);
@@ -242,11 +185,7 @@ fn a_pod_that_ended_while_the_operator_was_away_is_no_drop() {
     cluster.forget_pods();
     cluster.job_finishes();
     assert!(cluster.step().is_empty());
-    assert_eq!(
-        cluster.ready(),
-        "False Progressing",
-        "its last words may still come"
-    );
+    assert_eq!(cluster.ready(), "False Progressing", "its last words may still come");
     cluster.wait(5);
     cluster.settle();
     assert_eq!(cluster.ready(), "False Inconclusive");
@@ -298,10 +237,7 @@ fn reports_are_written_together_unless_their_pods_may_vanish() {
     let mut cluster = Cluster::running("idle, beat");
     cluster.ends(0, report("idle", 3, 20_300));
     cluster.settle();
-    assert!(
-        cluster.run(1).status.unwrap().workloads[0].report.is_none(),
-        "waits for the other"
-    );
+    assert!(cluster.run(1).status.unwrap().workloads[0].report.is_none(), "waits for the other");
     cluster.wait(30);
     cluster.settle();
     assert!(cluster.run(1).status.unwrap().workloads[0].report.is_some());

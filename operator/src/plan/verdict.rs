@@ -11,10 +11,7 @@ pub(super) fn of(status: &ConnectionProbeRunStatus) -> Verdict {
     if status.ended_early == Some(Inconclusive::Superseded) {
         return Verdict::Superseded;
     }
-    let conclusive = status
-        .reports()
-        .filter(|report| report.is_conclusive())
-        .count();
+    let conclusive = status.reports().filter(|report| report.is_conclusive()).count();
     match conclusive {
         0 if status.reports().any(could_not_connect) => Verdict::ConnectFailed,
         0 => Verdict::Inconclusive,

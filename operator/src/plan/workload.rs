@@ -24,17 +24,9 @@ pub(super) enum Progress {
         since: Timestamp,
     },
     /// Kubernetes tries on.
-    Waiting {
-        reason: WaitingReason,
-        seen: String,
-        since: Timestamp,
-    },
+    Waiting { reason: WaitingReason, seen: String, since: Timestamp },
     /// Its pod ended without having measured anything: only another attempt helps.
-    Blocked {
-        reason: WaitingReason,
-        seen: String,
-        at: Timestamp,
-    },
+    Blocked { reason: WaitingReason, seen: String, at: Timestamp },
 }
 
 /// A pod's last words may come after its Job's end.
@@ -57,24 +49,11 @@ pub(super) fn progress(
         return Progress::Final(before.clone());
     }
     // A later attempt is known from its Job before any status says so.
-    let later = facts
-        .jobs
-        .iter()
-        .filter(|job| job.workloads.contains(&position));
-    let attempt = later
-        .map(|job| job.attempt)
-        .max()
-        .unwrap_or(0)
-        .max(before.attempt);
-    let before = &WorkloadResult {
-        attempt,
-        ..before.clone()
-    };
+    let later = facts.jobs.iter().filter(|job| job.workloads.contains(&position));
+    let attempt = later.map(|job| job.attempt).max().unwrap_or(0).max(before.attempt);
+    let before = &WorkloadResult { attempt, ..before.clone() };
     let job = facts.jobs.iter().find(|job| job.attempt == attempt);
-    let mut pods = facts
-        .pods
-        .iter()
-        .filter(|p| p.attempt == attempt && p.workload == position);
+    let mut pods = facts.pods.iter().filter(|p| p.attempt == attempt && p.workload == position);
     match pods.next_back() {
         Some(pod) => of_pod(pod, before),
         None => without_pod(facts, job, before, now),
@@ -89,23 +68,15 @@ fn of_pod(pod: &PodFacts, before: &WorkloadResult) -> Progress {
             Progress::Final(lost(before, reason, "", None))
         }
         PodPhase::Starting => Progress::Starting,
-        PodPhase::Running {
-            unready_since,
-            since,
-        } => Progress::Holding {
-            unready_since: *unready_since,
-            since: *since,
-        },
+        PodPhase::Running { unready_since, since } => {
+            Progress::Holding { unready_since: *unready_since, since: *since }
+        }
         PodPhase::Stuck { cause, seen, since } => {
             let reason = match cause {
                 Stuck::Unschedulable => WaitingReason::Unschedulable,
                 Stuck::Image => WaitingReason::ImageUnavailable,
             };
-            Progress::Waiting {
-                reason,
-                seen: seen.clone(),
-                since: *since,
-            }
+            Progress::Waiting { reason, seen: seen.clone(), since: *since }
         }
     }
 }
@@ -114,11 +85,7 @@ fn ended(end: &PodEnd, disruption: Option<Inconclusive>, before: &WorkloadResult
     let report = end.report.as_deref();
     if let Some(problem) = report.and_then(|report| report.problem.as_ref()) {
         let reason = WaitingReason::Problem(problem.reason);
-        return Progress::Blocked {
-            reason,
-            seen: problem.message.clone(),
-            at: end.at,
-        };
+        return Progress::Blocked { reason, seen: problem.message.clone(), at: end.at };
     }
     // A complete report stands, whatever happened to the pod afterwards.
     if let Some(report) =
@@ -133,11 +100,7 @@ fn ended(end: &PodEnd, disruption: Option<Inconclusive>, before: &WorkloadResult
     let started = report.is_some() || end.exit_code.is_some_and(|code| code != CANNOT_START);
     if !started && disruption.is_none() {
         let reason = WaitingReason::ImageUnavailable;
-        return Progress::Blocked {
-            reason,
-            seen: end.seen.clone(),
-            at: end.at,
-        };
+        return Progress::Blocked { reason, seen: end.seen.clone(), at: end.at };
     }
     let reason = disruption.unwrap_or(match end.reason.as_str() {
         "OOMKilled" => Inconclusive::OOMKilled,
@@ -165,11 +128,7 @@ fn without_pod(
 ) -> Progress {
     let attempt = before.attempt;
     let Some(job) = job else {
-        let was_there = facts
-            .run
-            .status
-            .as_ref()
-            .is_some_and(|s| s.attempt >= attempt);
+        let was_there = facts.run.status.as_ref().is_some_and(|s| s.attempt >= attempt);
         return if was_there {
             Progress::Final(lost(before, Inconclusive::JobDeleted, "", None))
         } else {

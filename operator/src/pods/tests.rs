@@ -41,10 +41,7 @@ fn unready(type_: &str, since: &str) -> Value {
 #[test]
 fn a_pod_knows_its_workload_by_the_index_of_its_attempt() {
     let facts = distil(&pod(&json!({"phase": "Pending"}))).unwrap();
-    assert_eq!(
-        (facts.attempt, facts.workload, facts.phase),
-        (1, 2, PodPhase::Starting)
-    );
+    assert_eq!((facts.attempt, facts.workload, facts.phase), (1, 2, PodPhase::Starting));
 }
 
 #[test]
@@ -55,13 +52,7 @@ fn a_pod_tells_since_when_it_is_unready() {
 
 #[test]
 fn a_pod_that_was_never_ready_has_not() {
-    assert_eq!(
-        unready_since(&running(&unready(
-            "ContainersReady",
-            "2026-11-23T10:00:00Z"
-        ))),
-        None
-    );
+    assert_eq!(unready_since(&running(&unready("ContainersReady", "2026-11-23T10:00:00Z"))), None);
 }
 
 #[test]
@@ -103,9 +94,7 @@ fn an_evicted_pod_is_remembered_with_its_last_words() {
     let facts = pods.of("ns", "t-abcde-1").remove(0);
     assert!(facts.gone);
     assert_eq!(facts.disruption, Some(Inconclusive::Evicted));
-    let PodPhase::Ended(end) = facts.phase else {
-        panic!("{:?}", facts.phase)
-    };
+    let PodPhase::Ended(end) = facts.phase else { panic!("{:?}", facts.phase) };
     assert_eq!((end.exit_code, end.report.is_some()), (Some(5), true));
     pods.forget("ns", "t-abcde-1");
     assert!(pods.of("ns", "t-abcde-1").is_empty());
@@ -129,11 +118,6 @@ fn an_image_that_does_not_come_is_told_in_the_kubelets_words() {
             "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling\nimage"}},
         }],
     }));
-    let PodPhase::Stuck { cause, seen, .. } = distil(&stuck).unwrap().phase else {
-        panic!()
-    };
-    assert_eq!(
-        (cause, seen.as_str()),
-        (Stuck::Image, "ImagePullBackOff Back-off pulling image")
-    );
+    let PodPhase::Stuck { cause, seen, .. } = distil(&stuck).unwrap().phase else { panic!() };
+    assert_eq!((cause, seen.as_str()), (Stuck::Image, "ImagePullBackOff Back-off pulling image"));
 }

@@ -73,23 +73,13 @@ impl Given {
     }
 
     fn warning(self, at: Duration, code: &str) -> Self {
-        self.said(
-            at,
-            MessageKind::Notice,
-            "WARNING",
-            code,
-            "terminating connection",
-        )
+        self.said(at, MessageKind::Notice, "WARNING", code, "terminating connection")
     }
 
     /// Word, lower and upper end of the lifetime in milliseconds.
     fn seen(self) -> (CloseWord, i64, Option<i64>) {
         let verdict = classify(self.symptoms);
-        (
-            verdict.form.word,
-            verdict.lifetime.min_ms,
-            verdict.lifetime.max_ms,
-        )
+        (verdict.form.word, verdict.lifetime.min_ms, verdict.lifetime.max_ms)
     }
 }
 
@@ -107,22 +97,10 @@ async fn a_packet_that_announces_the_end_is_exact_and_the_rest_an_interval() {
         (given().tcp(TcpEnd::Rst), W::Rst, exact),
         (given().tls(TlsEnd::CloseNotify), W::Fin, exact),
         (given().tls(TlsEnd::Truncated), W::Truncated, exact),
-        (
-            given().tls(TlsEnd::Alert("x".into())).tcp(TcpEnd::Open),
-            W::TlsAlert,
-            exact,
-        ),
+        (given().tls(TlsEnd::Alert("x".into())).tcp(TcpEnd::Open), W::TlsAlert, exact),
         (given().while_asking(), W::Fin, interval),
-        (
-            given().while_asking().tcp(TcpEnd::Rst),
-            W::RstOnWrite,
-            interval,
-        ),
-        (
-            given().while_asking().tcp(TcpEnd::Open),
-            W::TimedOut,
-            interval,
-        ),
+        (given().while_asking().tcp(TcpEnd::Rst), W::RstOnWrite, interval),
+        (given().while_asking().tcp(TcpEnd::Open), W::TimedOut, interval),
         (given().tcp(TcpEnd::TimedOut), W::TimedOut, interval),
         (given().tcp(TcpEnd::Errno(113)), W::TimedOut, interval),
     ];
@@ -135,32 +113,17 @@ async fn a_packet_that_announces_the_end_is_exact_and_the_rest_an_interval() {
 async fn a_fatal_is_the_end_though_tcp_ends_later() {
     let seen = given().fatal(s(99), "57P01", "t").seen();
     assert_eq!(seen, (CloseWord::Message, 99_000, Some(99_000)));
-    let refused = given()
-        .while_asking()
-        .fatal(s(99), "57P01", "t")
-        .tcp(TcpEnd::Rst);
+    let refused = given().while_asking().fatal(s(99), "57P01", "t").tcp(TcpEnd::Rst);
     assert_eq!(refused.seen(), (CloseWord::Message, 99_000, Some(99_000)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn both_messages_of_pgbouncer_are_kept_in_order() {
     let given = given()
-        .fatal(
-            s(99),
-            "57P01",
-            "terminating connection due to administrator command",
-        )
-        .fatal(
-            s(99) + Duration::from_millis(3),
-            "08P01",
-            "server conn crashed?",
-        );
-    let codes: Vec<_> = classify(given.symptoms)
-        .form
-        .messages
-        .into_iter()
-        .map(|message| message.code)
-        .collect();
+        .fatal(s(99), "57P01", "terminating connection due to administrator command")
+        .fatal(s(99) + Duration::from_millis(3), "08P01", "server conn crashed?");
+    let codes: Vec<_> =
+        classify(given.symptoms).form.messages.into_iter().map(|message| message.code).collect();
     assert_eq!(codes, ["57P01", "08P01"]);
 }
 
@@ -186,13 +149,7 @@ async fn the_clocks_stand_still_at_the_announcement() {
 async fn a_stall_of_ours_widens_the_time_and_a_long_one_makes_it_worthless() {
     let verdict = classify(given().after_a_stall_of(3).symptoms);
     assert_eq!(verdict.outcome, Outcome::Disconnected);
-    assert_eq!(
-        verdict.lifetime,
-        Lifetime {
-            min_ms: 97_000,
-            max_ms: Some(100_000)
-        }
-    );
+    assert_eq!(verdict.lifetime, Lifetime { min_ms: 97_000, max_ms: Some(100_000) });
 
     let verdict = classify(given().after_a_stall_of(11).symptoms);
     assert_eq!(verdict.reason, Some(Inconclusive::ProbeStalled));

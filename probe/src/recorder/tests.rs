@@ -59,30 +59,15 @@ async fn ends_that_look_alike_are_told_together_the_earliest_first() {
     let told: Vec<_> = arm
         .endings
         .iter()
-        .map(|e| {
-            (
-                e.outcome,
-                e.n,
-                e.lanes.iter().map(|l| l.lane).collect::<Vec<_>>(),
-            )
-        })
+        .map(|e| (e.outcome, e.n, e.lanes.iter().map(|l| l.lane).collect::<Vec<_>>()))
         .collect();
     use Outcome::{Disconnected, Survived};
-    let wanted = [
-        (Disconnected, 2, vec![2, 3]),
-        (Disconnected, 1, vec![1]),
-        (Survived, 1, vec![0]),
-    ];
+    let wanted =
+        [(Disconnected, 2, vec![2, 3]), (Disconnected, 1, vec![1]), (Survived, 1, vec![0])];
     assert_eq!(told, wanted);
     let spread = arm.cut_lifetime.unwrap();
-    assert_eq!(
-        (spread.n, spread.min_ms, spread.median_ms),
-        (3, 20_000, 30_000)
-    );
-    assert_eq!(
-        arm.endings[0].lanes[0].at.to_string(),
-        "2026-03-01T12:00:20Z"
-    );
+    assert_eq!((spread.n, spread.min_ms, spread.median_ms), (3, 20_000, 30_000));
+    assert_eq!(arm.endings[0].lanes[0].at.to_string(), "2026-03-01T12:00:20Z");
     // A survivor's lifetime is a lower bound.
     assert_eq!(arm.endings[2].lanes[0].lifetime.unwrap().max_ms, None);
 }
@@ -103,10 +88,7 @@ async fn a_failed_login_has_no_lifetime_and_harms_readiness() {
     assert!(!recorder.is_unharmed());
     let report = recorder.report(Some(start));
     let failed = &report.arms[0].endings[0];
-    assert_eq!(
-        (failed.outcome, failed.lifetime),
-        (Outcome::ConnectFailed, None)
-    );
+    assert_eq!((failed.outcome, failed.lifetime), (Outcome::ConnectFailed, None));
     assert_eq!(failed.lanes[0].phase, Phase::Connect);
 }
 
@@ -130,10 +112,7 @@ async fn ten_thousand_different_ends_fit_and_keep_their_count() {
 async fn the_first_connection_tells_of_the_server() {
     let (mut recorder, _) = recorder(2);
     for version in ["15.18", "16.1"] {
-        recorder.connected(&Server {
-            version: Some(version.into()),
-            ..Server::default()
-        });
+        recorder.connected(&Server { version: Some(version.into()), ..Server::default() });
     }
     let server = recorder.report(None).arms.remove(0).server;
     assert_eq!(server.unwrap().version.as_deref(), Some("15.18"));

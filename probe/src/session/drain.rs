@@ -44,10 +44,7 @@ impl Session {
                 Err(_) => tcp = Some(TcpEnd::Open),
             }
         }
-        let tcp = match (
-            unsent.as_ref().map(close::tcp_end),
-            tcp.unwrap_or(TcpEnd::Open),
-        ) {
+        let tcp = match (unsent.as_ref().map(close::tcp_end), tcp.unwrap_or(TcpEnd::Open)) {
             // The kernel reports a reset once, to the write, and shows the reader a mere end of
             // file. EPIPE is the other way round: the FIN was there before the write.
             (Some(end), TcpEnd::Fin | TcpEnd::Open) if !is_broken_pipe(unsent.as_ref()) => end,

@@ -16,9 +16,7 @@ const TIMEOUT: Duration = Duration::from_millis(300);
 /// A session and the server's end of it.
 async fn session() -> (Session, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let tcp = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
     let observer = Observer {
         attention: Attention::new(Instant::now()),
@@ -41,21 +39,13 @@ async fn verdict(session: &mut Session, sign: Sign) -> Verdict {
 }
 
 fn codes(verdict: &Verdict) -> Vec<&str> {
-    verdict
-        .form
-        .messages
-        .iter()
-        .map(|message| message.code.as_str())
-        .collect()
+    verdict.form.messages.iter().map(|message| message.code.as_str()).collect()
 }
 
 #[tokio::test]
 async fn a_fatal_is_still_read_after_a_write_that_failed() {
     let (mut session, mut server) = session().await;
-    server
-        .write_all(&message(b'E', "FATAL", "57P01"))
-        .await
-        .unwrap();
+    server.write_all(&message(b'E', "FATAL", "57P01")).await.unwrap();
     drop(server);
     sleep(Duration::from_millis(20)).await;
     // The first write is answered by a reset, the second one fails.
@@ -76,10 +66,7 @@ async fn a_write_that_fails_without_a_word_is_an_interval() {
     sleep(Duration::from_millis(20)).await;
     let sign = session.send(b"Q\0\0\0\x05\0").await.unwrap_err();
     let verdict = verdict(&mut session, sign).await;
-    assert_eq!(
-        (verdict.form.word, verdict.form.tcp),
-        (CloseWord::RstOnWrite, TcpEnd::Rst)
-    );
+    assert_eq!((verdict.form.word, verdict.form.tcp), (CloseWord::RstOnWrite, TcpEnd::Rst));
     assert_eq!(verdict.lifetime.min_ms, 0);
     assert!(verdict.lifetime.max_ms.unwrap() >= 20);
 }
@@ -88,38 +75,23 @@ async fn a_write_that_fails_without_a_word_is_an_interval() {
 async fn two_messages_and_the_fin_are_seen_however_late_they_come() {
     let (mut session, mut server) = session().await;
     tokio::spawn(async move {
-        server
-            .write_all(&message(b'E', "FATAL", "57P01"))
-            .await
-            .unwrap();
+        server.write_all(&message(b'E', "FATAL", "57P01")).await.unwrap();
         sleep(Duration::from_millis(100)).await;
-        server
-            .write_all(&message(b'E', "FATAL", "08P01"))
-            .await
-            .unwrap();
+        server.write_all(&message(b'E', "FATAL", "08P01")).await.unwrap();
         sleep(Duration::from_millis(100)).await;
     });
     let sign = session.watch().await;
     let verdict = verdict(&mut session, sign).await;
-    assert_eq!(
-        (codes(&verdict), verdict.form.tcp),
-        (vec!["57P01", "08P01"], TcpEnd::Fin)
-    );
+    assert_eq!((codes(&verdict), verdict.form.tcp), (vec!["57P01", "08P01"], TcpEnd::Fin));
 }
 
 #[tokio::test]
 async fn a_fatal_without_a_fin_is_the_end_all_the_same() {
     let (mut session, mut server) = session().await;
-    server
-        .write_all(&message(b'E', "FATAL", "57P01"))
-        .await
-        .unwrap();
+    server.write_all(&message(b'E', "FATAL", "57P01")).await.unwrap();
     let sign = session.watch().await;
     let verdict = verdict(&mut session, sign).await;
-    assert_eq!(
-        (verdict.form.word, verdict.form.tcp),
-        (CloseWord::Message, TcpEnd::Open)
-    );
+    assert_eq!((verdict.form.word, verdict.form.tcp), (CloseWord::Message, TcpEnd::Open));
     assert!(verdict.lifetime.is_exact());
 }
 
@@ -131,10 +103,7 @@ async fn silence_is_waited_out_and_then_an_interval() {
     let sign = session.ask("SELECT 1").await.unwrap_err();
     assert!(begin.elapsed() >= TIMEOUT);
     let verdict = verdict(&mut session, sign).await;
-    assert_eq!(
-        (verdict.form.word, verdict.form.tcp),
-        (CloseWord::TimedOut, TcpEnd::Open)
-    );
+    assert_eq!((verdict.form.word, verdict.form.tcp), (CloseWord::TimedOut, TcpEnd::Open));
     assert_eq!(verdict.lifetime.min_ms, 0);
     assert!(verdict.lifetime.max_ms.unwrap() >= 350);
 }
@@ -189,10 +158,7 @@ async fn a_fin_that_meets_a_request_is_an_interval_from_the_last_answer() {
     sleep(Duration::from_millis(50)).await;
     let sign = session.ask("SELECT 1").await.unwrap_err();
     let verdict = verdict(&mut session, sign).await;
-    assert_eq!(
-        (verdict.outcome, verdict.form.word),
-        (Outcome::Disconnected, CloseWord::Fin)
-    );
+    assert_eq!((verdict.outcome, verdict.form.word), (Outcome::Disconnected, CloseWord::Fin));
     let established = session.life().established;
     let lower = api::lifetime::ms(answered - established);
     assert_eq!(verdict.lifetime.min_ms, lower);

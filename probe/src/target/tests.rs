@@ -7,10 +7,7 @@ use api::{
 use rcgen::{CertificateParams, KeyPair};
 
 fn keys(pairs: &[(&str, &str)]) -> Keys {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 fn target() -> TargetSettings {
@@ -37,18 +34,12 @@ fn pulp() -> Vec<(&'static str, &'static str)> {
 }
 
 fn mounted(secret: &[(&str, &str)]) -> Mounted {
-    Mounted {
-        secret: keys(secret),
-        ca: Keys::new(),
-    }
+    Mounted { secret: keys(secret), ca: Keys::new() }
 }
 
 fn ca() -> String {
     let key = KeyPair::generate().unwrap();
-    CertificateParams::default()
-        .self_signed(&key)
-        .unwrap()
-        .pem()
+    CertificateParams::default().self_signed(&key).unwrap().pem()
 }
 
 fn problem_of(target: &TargetSettings, mounted: &Mounted) -> (ProblemReason, String) {
@@ -68,14 +59,8 @@ fn mode_of(target: &TargetSettings, mounted: &Mounted) -> String {
 #[test]
 fn the_secret_of_pulp_operator_is_an_endpoint() {
     let endpoint = Endpoint::new(&target(), &mounted(&pulp())).unwrap();
-    assert_eq!(
-        (endpoint.host.as_str(), endpoint.port),
-        ("db.prod.example", 6543)
-    );
-    assert_eq!(
-        (endpoint.database.as_str(), endpoint.user.as_str()),
-        ("pulp", "svc")
-    );
+    assert_eq!((endpoint.host.as_str(), endpoint.port), ("db.prod.example", 6543));
+    assert_eq!((endpoint.database.as_str(), endpoint.user.as_str()), ("pulp", "svc"));
     assert_eq!(endpoint.password, Some(Password::new("s3cret")));
     assert!(!format!("{endpoint:?}").contains("s3cret"));
 }
@@ -90,14 +75,8 @@ fn the_manifest_goes_before_the_secret() {
         ..target()
     };
     let endpoint = Endpoint::new(&target, &mounted(&pulp())).unwrap();
-    assert_eq!(
-        (endpoint.host.as_str(), endpoint.port),
-        ("proxy.example", 7777)
-    );
-    assert_eq!(
-        (endpoint.database.as_str(), endpoint.user.as_str()),
-        ("other", "probe")
-    );
+    assert_eq!((endpoint.host.as_str(), endpoint.port), ("proxy.example", 7777));
+    assert_eq!((endpoint.database.as_str(), endpoint.user.as_str()), ("other", "probe"));
 }
 
 #[test]
@@ -121,10 +100,7 @@ fn a_missing_secret_or_key_names_what_was_seen_and_wanted() {
     assert!(!message.contains("geheim"));
 
     let named = TargetSettings {
-        keys: SecretKeys {
-            password: Some("pw".into()),
-            ..SecretKeys::default()
-        },
+        keys: SecretKeys { password: Some("pw".into()), ..SecretKeys::default() },
         ..target()
     };
     let (reason, message) = problem_of(&named, &mounted(&pulp()));
@@ -138,18 +114,12 @@ fn an_absent_mode_is_the_secrets_else_as_strict_as_can_be() {
     let with = |extra: &[(&str, &str)]| {
         let mut secret = keys(&pulp());
         secret.extend(keys(extra));
-        Mounted {
-            secret,
-            ca: Keys::new(),
-        }
+        Mounted { secret, ca: Keys::new() }
     };
     assert_eq!(mode_of(&target(), &with(&[])), "Require");
     assert_eq!(mode_of(&target(), &with(&[("ca.crt", &ca)])), "VerifyFull");
     assert_eq!(mode_of(&target(), &with(&[("sslmode", "disable")])), "-");
-    assert_eq!(
-        mode_of(&target(), &with(&[("sslmode", "prefer")])),
-        "Prefer?"
-    );
+    assert_eq!(mode_of(&target(), &with(&[("sslmode", "prefer")])), "Prefer?");
     let require = with(&[("sslmode", "require"), ("ca.crt", &ca)]);
     assert_eq!(mode_of(&target(), &require), "VerifyCA");
     let (reason, _) = problem_of(&target(), &with(&[("sslmode", "allow")]));
@@ -160,38 +130,19 @@ fn an_absent_mode_is_the_secrets_else_as_strict_as_can_be() {
 
 #[test]
 fn verification_without_an_authority_says_what_to_write() {
-    let full = TargetSettings {
-        tls_mode: Some(TlsMode::VerifyFull),
-        ..target()
-    };
+    let full = TargetSettings { tls_mode: Some(TlsMode::VerifyFull), ..target() };
     let (reason, message) = problem_of(&full, &mounted(&pulp()));
     assert_eq!(reason, ProblemReason::CaNotFound);
-    assert!(
-        message.contains("spec.target.tls.caConfigMapName"),
-        "{message}"
-    );
+    assert!(message.contains("spec.target.tls.caConfigMapName"), "{message}");
 
     let named = TargetSettings {
-        ca: Some(CaSource {
-            kind: CaKind::ConfigMap,
-            name: "rds-ca".into(),
-            key: "ca.crt".into(),
-        }),
+        ca: Some(CaSource { kind: CaKind::ConfigMap, name: "rds-ca".into(), key: "ca.crt".into() }),
         ..full
     };
     let (reason, message) = problem_of(&named, &mounted(&pulp()));
     assert_eq!(reason, ProblemReason::CaNotFound);
-    assert!(
-        message.starts_with("ConfigMap rds-ca is not there"),
-        "{message}"
-    );
-    let with = |pem: &str| Mounted {
-        secret: keys(&pulp()),
-        ca: keys(&[("ca.crt", pem)]),
-    };
-    assert_eq!(
-        problem_of(&named, &with("no pem")).0,
-        ProblemReason::CaNotFound
-    );
+    assert!(message.starts_with("ConfigMap rds-ca is not there"), "{message}");
+    let with = |pem: &str| Mounted { secret: keys(&pulp()), ca: keys(&[("ca.crt", pem)]) };
+    assert_eq!(problem_of(&named, &with("no pem")).0, ProblemReason::CaNotFound);
     assert_eq!(mode_of(&named, &with(&ca())), "VerifyFull");
 }

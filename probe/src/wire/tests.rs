@@ -50,10 +50,7 @@ fn a_fatal_of_postgresql_names_its_routine() {
     assert!(message.is_fatal());
     let shown = message.scrubbed(&Scrubber::default());
     assert_eq!(shown.code, "57P01");
-    assert_eq!(
-        shown.text,
-        "terminating connection due to administrator command"
-    );
+    assert_eq!(shown.text, "terminating connection due to administrator command");
     assert_eq!(shown.routine.as_deref(), Some("ProcessInterrupts"));
 }
 
@@ -70,10 +67,7 @@ fn an_immediate_shutdown_is_a_notice_with_an_untranslated_severity() {
     let message = said(SHUTDOWN);
     assert!(!message.is_fatal() && !message.is_error());
     let shown = message.scrubbed(&Scrubber::default());
-    assert_eq!(
-        (shown.kind, shown.severity.as_str()),
-        (MessageKind::Notice, "WARNING")
-    );
+    assert_eq!((shown.kind, shown.severity.as_str()), (MessageKind::Notice, "WARNING"));
 }
 
 #[test]
@@ -82,11 +76,7 @@ fn texts_of_the_server_are_scrubbed() {
         b"E....SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"svc_955\"\0\0",
     );
     let shown = message.scrubbed(&Scrubber::new(&[("svc_955", "<user>")]));
-    assert!(
-        shown.text.ends_with("for user \"<user>\""),
-        "{}",
-        shown.text
-    );
+    assert!(shown.text.ends_with("for user \"<user>\""), "{}", shown.text);
 }
 
 #[test]
@@ -113,14 +103,8 @@ fn a_row_of_a_gigabyte_is_not_kept() {
 
 #[test]
 fn other_protocols_are_recognised() {
-    assert!(matches!(
-        frames(b"HTTP/1.1 400 Bad Request\r\n\r\n", 9),
-        Err(Garbage)
-    ));
-    assert!(matches!(
-        frames(b"-ERR unknown command\r\n", 9),
-        Err(Garbage)
-    ));
+    assert!(matches!(frames(b"HTTP/1.1 400 Bad Request\r\n\r\n", 9), Err(Garbage)));
+    assert!(matches!(frames(b"-ERR unknown command\r\n", 9), Err(Garbage)));
     // A plausible tag with an impossible length.
     assert!(matches!(frames(b"E\0\0\0\0", 9), Err(Garbage)));
     assert!(matches!(frames(b"E\x7f\0\0\0", 9), Err(Garbage)));

@@ -34,30 +34,18 @@ impl Cluster {
             idle: Some(Idle {}),
             ..Workload::default()
         };
-        let target = Target {
-            secret_name: "pulp-db".into(),
-            ..Target::default()
-        };
+        let target = Target { secret_name: "pulp-db".into(), ..Target::default() };
         let measurement = Measurement {
             target,
             workloads: workloads.split(',').map(workload).collect(),
             ..Measurement::default()
         };
-        let mut probe = ConnectionProbe::new(
-            "t",
-            ConnectionProbeSpec {
-                measurement,
-                ..Default::default()
-            },
-        );
+        let mut probe =
+            ConnectionProbe::new("t", ConnectionProbeSpec { measurement, ..Default::default() });
         probe.metadata.uid = Some("abcde-fffff".into());
         probe.metadata.namespace = Some("ns".into());
         probe.metadata.generation = Some(1);
-        Self {
-            probe,
-            runs: Vec::new(),
-            now: START,
-        }
+        Self { probe, runs: Vec::new(), now: START }
     }
 
     /// A probe whose first run holds its connections.
@@ -65,23 +53,14 @@ impl Cluster {
         let mut cluster = Self::with_probe(workloads);
         cluster.settle();
         for position in 0..cluster.probe.spec.measurement.workloads.len() {
-            cluster.pod(
-                position,
-                PodPhase::Running {
-                    unready_since: None,
-                    since: START,
-                },
-            );
+            cluster.pod(position, PodPhase::Running { unready_since: None, since: START });
         }
         cluster.settle();
         cluster
     }
 
     pub(super) fn plan(&self) -> Plan {
-        let versions = Versions {
-            operator: "1".into(),
-            image: "image:1".into(),
-        };
+        let versions = Versions { operator: "1".into(), image: "image:1".into() };
         plan(&self.probe, &self.runs, &versions, self.now)
     }
 
@@ -91,10 +70,7 @@ impl Cluster {
         let at_rest = plan.actions.is_empty();
         for (name, status) in plan.run_statuses {
             if at_rest || status.has_ended() || status.ended_early.is_some() {
-                let run = self
-                    .runs
-                    .iter_mut()
-                    .find(|facts| super::super::name(&facts.run) == name);
+                let run = self.runs.iter_mut().find(|facts| super::super::name(&facts.run) == name);
                 Arc::make_mut(&mut run.unwrap().run).status = Some(status);
             }
         }
@@ -111,22 +87,11 @@ impl Cluster {
                 assert!(self.runs.iter().all(has_ended), "two runs at once");
                 let mut run = run.as_ref().clone();
                 run.metadata.creation_timestamp = Some(Time(self.now));
-                self.runs.push(RunFacts {
-                    run: Arc::new(run),
-                    jobs: vec![],
-                    pods: vec![],
-                });
+                self.runs.push(RunFacts { run: Arc::new(run), jobs: vec![], pods: vec![] });
             }
-            Action::StartJob {
-                run,
-                attempt,
-                workloads,
-            } => {
+            Action::StartJob { run, attempt, workloads } => {
                 let name = super::super::name(run);
-                let facts = self
-                    .runs
-                    .iter_mut()
-                    .find(|f| super::super::name(&f.run) == name);
+                let facts = self.runs.iter_mut().find(|f| super::super::name(&f.run) == name);
                 let job = JobFacts {
                     name: names::job_name(&name, *attempt),
                     attempt: *attempt,
@@ -136,10 +101,7 @@ impl Cluster {
                     deleting: false,
                 };
                 let jobs = &mut facts.unwrap().jobs;
-                assert!(
-                    jobs.iter().all(|job| job.finished_at.is_some()),
-                    "two Jobs at once"
-                );
+                assert!(jobs.iter().all(|job| job.finished_at.is_some()), "two Jobs at once");
                 jobs.push(job);
             }
             Action::DeleteJob { name } => {
@@ -147,8 +109,7 @@ impl Cluster {
                 jobs.find(|job| job.name == *name).unwrap().deleting = true;
             }
             Action::DeleteRun { name } => {
-                self.runs
-                    .retain(|facts| super::super::name(&facts.run) != *name);
+                self.runs.retain(|facts| super::super::name(&facts.run) != *name);
             }
         }
     }
@@ -169,16 +130,11 @@ impl Cluster {
     }
 
     pub(super) fn wait(&mut self, seconds: i64) {
-        self.now = self
-            .now
-            .checked_add(SignedDuration::from_secs(seconds))
-            .unwrap();
+        self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 
     pub(super) fn at(&self, second: i64) -> Timestamp {
-        START
-            .checked_add(SignedDuration::from_secs(second))
-            .unwrap()
+        START.checked_add(SignedDuration::from_secs(second)).unwrap()
     }
 
     /// Starts a run if one is due, and lets all of its connections survive.
@@ -199,14 +155,7 @@ impl Cluster {
         let pods = &mut self.runs.last_mut().unwrap().pods;
         pods.retain(|pod| (pod.attempt, pod.workload) != (attempt, workload));
         let (deleting, gone, disruption) = (false, false, None);
-        pods.push(PodFacts {
-            attempt,
-            workload,
-            phase,
-            disruption,
-            deleting,
-            gone,
-        });
+        pods.push(PodFacts { attempt, workload, phase, disruption, deleting, gone });
     }
 
     pub(super) fn ends(&mut self, workload: usize, report: Report) {
@@ -229,10 +178,7 @@ impl Cluster {
     }
 
     pub(super) fn fails_with_problem(&mut self, w: usize, reason: ProblemReason, message: &str) {
-        let problem = Problem {
-            reason,
-            message: message.into(),
-        };
+        let problem = Problem { reason, message: message.into() };
         self.ends_by(w, 2, Some(Report::of_problem("idle", self.now, problem)));
         self.job_finishes();
     }
@@ -244,10 +190,7 @@ impl Cluster {
 
     pub(super) fn evict_ended(&mut self, workload: usize) {
         let pods = &mut self.runs.last_mut().unwrap().pods;
-        let pod = pods
-            .iter_mut()
-            .find(|pod| pod.workload == workload)
-            .unwrap();
+        let pod = pods.iter_mut().find(|pod| pod.workload == workload).unwrap();
         pod.disruption = Some(Inconclusive::Evicted);
         pod.gone = true;
     }
@@ -258,11 +201,7 @@ impl Cluster {
 
     pub(super) fn job_finishes(&mut self) {
         let now = self.now;
-        let jobs = self
-            .runs
-            .last_mut()
-            .into_iter()
-            .flat_map(|facts| &mut facts.jobs);
+        let jobs = self.runs.last_mut().into_iter().flat_map(|facts| &mut facts.jobs);
         jobs.for_each(|job| job.finished_at = Some(job.finished_at.unwrap_or(now)));
     }
 
@@ -277,10 +216,7 @@ impl Cluster {
     }
 
     pub(super) fn run(&self, number: i64) -> ConnectionProbeRun {
-        let run = self
-            .runs
-            .iter()
-            .find(|facts| facts.run.spec.number == number);
+        let run = self.runs.iter().find(|facts| facts.run.spec.number == number);
         run.unwrap().run.as_ref().clone()
     }
 
@@ -294,10 +230,7 @@ impl Cluster {
 
     pub(super) fn ready(&self) -> String {
         let conditions = self.status().conditions;
-        let ready = conditions
-            .iter()
-            .find(|c| c.type_ == conditions::READY)
-            .unwrap();
+        let ready = conditions.iter().find(|c| c.type_ == conditions::READY).unwrap();
         format!("{} {}", ready.status, ready.reason)
     }
 
@@ -318,33 +251,19 @@ pub(super) fn report(workload: &str, cut: i32, after_ms: i64) -> Report {
     let form = CloseForm::new(vec![message], None, TcpEnd::Fin, false);
     let mut report = survivors(workload, 5, 60_000);
     let arm = &mut report.arms[0];
-    arm.counts = Counts {
-        disconnected: cut,
-        survived: 5 - cut,
-        ..Counts::default()
-    };
+    arm.counts = Counts { disconnected: cut, survived: 5 - cut, ..Counts::default() };
     arm.cut_lifetime = Spread::of(vec![after_ms]);
-    arm.endings
-        .insert(0, ending(Outcome::Disconnected, Some(form), cut, after_ms));
+    arm.endings.insert(0, ending(Outcome::Disconnected, Some(form), cut, after_ms));
     report
 }
 
 /// A report that was written when a signal came: some were cut before, of the others nothing is known.
 pub(super) fn interrupted(workload: &str, cut: i32) -> Report {
-    let mut report = if cut > 0 {
-        report(workload, cut, 9_000)
-    } else {
-        survivors(workload, 5, 0)
-    };
+    let mut report = if cut > 0 { report(workload, cut, 9_000) } else { survivors(workload, 5, 0) };
     report.ended_at = None;
     let arm = &mut report.arms[0];
-    arm.endings
-        .retain(|ending| ending.outcome == Outcome::Disconnected);
-    arm.counts = Counts {
-        disconnected: cut,
-        inconclusive: 5 - cut,
-        ..Counts::default()
-    };
+    arm.endings.retain(|ending| ending.outcome == Outcome::Disconnected);
+    arm.counts = Counts { disconnected: cut, inconclusive: 5 - cut, ..Counts::default() };
     report
 }
 
@@ -356,10 +275,7 @@ pub(super) fn survivors(workload: &str, n: i32, after_ms: i64) -> Report {
         arms: vec![ArmReport {
             arm: Arm::Target,
             connections: n,
-            counts: Counts {
-                survived: n,
-                ..Counts::default()
-            },
+            counts: Counts { survived: n, ..Counts::default() },
             cut_lifetime: None,
             endings: vec![ending(Outcome::Survived, None, n, after_ms)],
             server: None,
@@ -370,27 +286,13 @@ pub(super) fn survivors(workload: &str, n: i32, after_ms: i64) -> Report {
 
 pub(super) fn no_login(workload: &str, n: i32) -> Report {
     let mut report = survivors(workload, n, 0);
-    report.arms[0].counts = Counts {
-        connect_failed: n,
-        ..Counts::default()
-    };
+    report.arms[0].counts = Counts { connect_failed: n, ..Counts::default() };
     let detail = Some("FATAL 28P01 password authentication failed".into());
-    report.arms[0].endings = vec![Ending {
-        detail,
-        ..ending(Outcome::ConnectFailed, None, n, 0)
-    }];
+    report.arms[0].endings = vec![Ending { detail, ..ending(Outcome::ConnectFailed, None, n, 0) }];
     report
 }
 
 fn ending(outcome: Outcome, form: Option<CloseForm>, n: i32, after_ms: i64) -> Ending {
     let lifetime = Spread::of(vec![after_ms; usize::try_from(n).unwrap()]);
-    Ending {
-        outcome,
-        reason: None,
-        form,
-        detail: None,
-        n,
-        lifetime,
-        lanes: vec![],
-    }
+    Ending { outcome, reason: None, form, detail: None, n, lifetime, lanes: vec![] }
 }

@@ -64,11 +64,7 @@ fn happen(cluster: &mut Cluster, event: Event) {
         Event::CrashAfterFirstAction => {
             if let Some(action) = cluster.plan().actions.first() {
                 // What the controller writes before it acts.
-                let ends = cluster
-                    .plan()
-                    .run_statuses
-                    .iter()
-                    .any(|(_, s)| s.has_ended());
+                let ends = cluster.plan().run_statuses.iter().any(|(_, s)| s.has_ended());
                 if !ends {
                     cluster.act(action);
                 }
@@ -86,41 +82,18 @@ fn happen(cluster: &mut Cluster, event: Event) {
 }
 
 fn pod_event(cluster: &mut Cluster, workload: usize, pod: &Pod) {
-    if cluster
-        .runs
-        .last()
-        .is_none_or(|facts| facts.jobs.is_empty())
-    {
+    if cluster.runs.last().is_none_or(|facts| facts.jobs.is_empty()) {
         return;
     }
     let (now, start) = (cluster.now, cluster.at(0));
     match pod {
-        Pod::Runs => cluster.pod(
-            workload,
-            PodPhase::Running {
-                unready_since: None,
-                since: start,
-            },
-        ),
+        Pod::Runs => cluster.pod(workload, PodPhase::Running { unready_since: None, since: start }),
         Pod::IsCut => {
-            cluster.pod(
-                workload,
-                PodPhase::Running {
-                    unready_since: Some(now),
-                    since: start,
-                },
-            );
+            cluster.pod(workload, PodPhase::Running { unready_since: Some(now), since: start });
         }
         Pod::IsStuck => {
             let (cause, seen) = (Stuck::Unschedulable, "no node".to_owned());
-            cluster.pod(
-                workload,
-                PodPhase::Stuck {
-                    cause,
-                    seen,
-                    since: now,
-                },
-            );
+            cluster.pod(workload, PodPhase::Stuck { cause, seen, since: now });
         }
         Pod::Survives => cluster.ends(workload, survivors("w", 5, 60_000)),
         Pod::Reports => cluster.ends(workload, report("w", 2, 10_000)),
