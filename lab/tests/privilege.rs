@@ -5,10 +5,12 @@
 
 use lab::{
     audit,
-    cluster::{in_namespace, kubectl, require_lab},
+    cluster::{eventually, in_namespace, kubectl, kubectl_with, require_lab},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Command, time::Duration};
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// Granted and not necessarily used, each with its reason.
 const EXCEPTIONS: [(&str, &str); 5] = [
@@ -135,6 +137,43 @@ async fn nothing_of_a_secret_is_found_anywhere() {
             let found = told.lines().find(|line| line.contains(secret.as_str()));
             assert_eq!(found, None, "{secret} leaked");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_and_pods() {
+    in_namespace(async |ns| {
+        let manifest = "apiVersion: probes.pulpproject.org/v1alpha1\nkind: ConnectionProbe\n\
+                        metadata: { name: t }\nspec:\n  target: { secretName: pulp-db }\n\
+                        \x20 suspend: true\n  workloads: [{ name: idle, idle: {} }]\n";
+        let author = format!("--as=system:serviceaccount:{}:author", ns.name);
+        let apply = || kubectl_with(manifest, &["-n", &ns.name, &author, "apply", "-f", "-"]).text;
+        let allow = |name: &str, rule: &[&str]| {
+            let role = [&["create", "role", name], rule].concat();
+            assert!(ns.kubectl(&role).ok);
+            let subject = format!("--serviceaccount={}:author", ns.name);
+            let role = format!("--role={name}");
+            assert!(ns.kubectl(&["create", "rolebinding", name, &role, &subject]).ok);
+        };
+        let probes = "--resource=connectionprobes.probes.pulpproject.org";
+        allow("probes", &["--verb=get,create,update,patch,delete", probes]);
+        eventually("the role for probes", SOON, async || {
+            apply().contains("must be allowed to create pods").then_some(())
+        })
+        .await;
+        allow("pods", &["--verb=create", "--resource=pods"]);
+        eventually("the role for pods", SOON, async || {
+            apply().contains("must be allowed to get the Secret pulp-db").then_some(())
+        })
+        .await;
+        allow("secret", &["--verb=get", "--resource=secrets", "--resource-name=pulp-db"]);
+        eventually("the role for the Secret", SOON, async || {
+            apply().contains("created").then_some(())
+        })
+        .await;
+        let gone = ns.kubectl(&[&author, "delete", "cprobe", "t", "--cascade=foreground"]);
+        assert!(gone.ok, "the garbage collector needs no pods: {}", gone.text);
     })
     .await;
 }

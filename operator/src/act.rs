@@ -11,6 +11,25 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Debug, sync::Arc};
 
+/// What is written: a namespaced object of a known kind.
+trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+{
+}
+
+impl<K> Child for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+{
+}
+
 /// What became of an action.
 pub(crate) enum Acted {
     /// It is done, or was done before.
@@ -51,19 +70,13 @@ pub(crate) async fn act(
 }
 
 /// Deletes a child, or finds that it is gone. What goes slowly is kept as it is until it is gone.
-async fn delete<K, T>(
+async fn delete<K: Child, T>(
     context: &Context,
     namespace: &str,
     name: &str,
     how: &DeleteParams,
     keep: impl FnOnce(K) -> T,
-) -> Result<Acted, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned,
-{
+) -> Result<Acted, Error> {
     let api = Api::<K>::namespaced(context.client.clone(), namespace);
     match api.delete(name, how).await {
         Ok(deleted) => {
@@ -102,19 +115,12 @@ fn is_terminating(status: &kube::core::Status) -> bool {
 }
 
 /// Creates a child, or finds that it is there: made by us before a crash, or by somebody else.
-async fn create<K>(
+async fn create<K: Child>(
     context: &Context,
     namespace: &str,
     child: &K,
     owner: Option<String>,
-) -> Result<Created<K>, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned,
-{
+) -> Result<Created<K>, Error> {
     let api = Api::<K>::namespaced(context.client.clone(), namespace);
     let failed = |source| Error::Act { action: "create a child", source };
     match api.create(&PostParams::default(), child).await {
@@ -165,18 +171,11 @@ pub(crate) async fn record_probe(
 
 /// Replaces a status, guarded by the resource version that the decision was based on. `None`: the
 /// object is gone.
-async fn replace_status<K>(
+async fn replace_status<K: Child>(
     context: &Context,
     namespace: &str,
     object: &K,
-) -> Result<Option<K>, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned,
-{
+) -> Result<Option<K>, Error> {
     let api = Api::<K>::namespaced(context.client.clone(), namespace);
     match api.replace_status(&object.name_any(), &PostParams::default(), object).await {
         Ok(written) => Ok(Some(written)),

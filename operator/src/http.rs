@@ -2,7 +2,10 @@
 
 use crate::metrics::Metrics;
 use axum::{Router, routing::get};
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 use tokio::net::TcpListener;
 
 /// Serves until the process ends.
@@ -13,5 +16,15 @@ pub(crate) async fn serve(address: SocketAddr, metrics: Metrics) -> io::Result<(
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(move || async move { metrics.render() }));
-    axum::serve(TcpListener::bind(address).await?, router).await
+    axum::serve(listen(address).await?, router).await
+}
+
+/// Listens. Where the kernel has no IPv6, `[::]` means every IPv4 address.
+async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
 }

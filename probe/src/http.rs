@@ -3,7 +3,12 @@
 use crate::reporter::Reporter;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use std::{future::Future, io, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 use tokio::{net::TcpListener, time::Instant};
 
 /// What is served.
@@ -13,6 +18,19 @@ pub struct Board {
     pub reporters: Vec<Arc<Reporter>>,
     /// When the process started.
     pub start: Instant,
+}
+
+/// Listens. Where the kernel has no IPv6, `[::]` means every IPv4 address.
+///
+/// # Errors
+/// The address can't be listened on.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
 }
 
 /// Serves until `until`.

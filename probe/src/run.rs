@@ -18,7 +18,7 @@ use api::{
     settings::{Settings, WorkloadSettings},
 };
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, select, task::JoinSet, time::Instant};
+use tokio::{select, task::JoinSet, time::Instant};
 
 /// What to do, and with what.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ async fn serve(
 ) -> Result<JoinSet<()>, Problem> {
     let mut served = JoinSet::new();
     if let Some(address) = setup.listen {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+        let listener = http::listen(address).await.map_err(|error| {
             problem::invalid(&format!("Nothing can be served at {address}: {error}."))
         })?;
         let board = Board { reporters: reporters.to_vec(), start: clock.start() };
