@@ -57,7 +57,9 @@ impl PgBouncer {
         let ini = folder.write("pgbouncer.ini", &(ini + options.settings + "\n"));
         let log = folder.path("log");
         let ini = ini.display().to_string();
-        let mut server = Server::start("/usr/sbin/pgbouncer", &[&ini], &log, "QUIT");
+        // It has no handler for SIGQUIT before 1.23, and a shell's background job inherits that as
+        // ignored; SIGTERM waits for clients from 1.23 on.
+        let mut server = Server::start("/usr/sbin/pgbouncer", &[&ini], &log, "KILL");
         server.wait_until(&log, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { server, _folder: folder, port }
     }
