@@ -104,7 +104,9 @@ pub fn kubectl(args: &[&str]) -> Said {
 /// # Panics
 /// kubectl can't be run.
 pub fn kubectl_with(input: &str, args: &[&str]) -> Said {
-    let mut kubectl = Command::new("kubectl")
+    // A kubectl that waits for ever must fail its test, not the whole run.
+    let mut kubectl = Command::new("timeout")
+        .args(["120", "kubectl"])
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -172,8 +172,13 @@ async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_and_pods() {
             apply().contains("created").then_some(())
         })
         .await;
-        let gone = ns.kubectl(&[&author, "delete", "cprobe", "t", "--cascade=foreground"]);
-        assert!(gone.ok, "the garbage collector needs no pods: {}", gone.text);
+        // The author may not watch, so kubectl could not wait.
+        let delete = [&author, "delete", "cprobe", "t", "--cascade=foreground", "--wait=false"];
+        assert!(ns.kubectl(&delete).ok);
+        eventually("the garbage collector, which makes no pods, to finish", SOON, async || {
+            (!ns.kubectl(&["get", "cprobe", "t"]).ok).then_some(())
+        })
+        .await;
     })
     .await;
 }
