@@ -138,7 +138,7 @@ async fn create<K: Child>(
     }
 }
 
-/// Writes a run's status.
+/// Writes a run's status. The pods of one that has ended have nothing more to say.
 pub(crate) async fn record_run(
     context: &Context,
     namespace: &str,
@@ -148,9 +148,13 @@ pub(crate) async fn record_run(
     let Some(known) = context.world.runs.get(namespace, name) else {
         return Ok(());
     };
+    let ended = status.has_ended();
     let run = ConnectionProbeRun { status: Some(status), ..Arc::unwrap_or_clone(known) };
     if let Some(written) = replace_status(context, namespace, &run).await? {
         context.world.runs.wrote(written);
+    }
+    if ended {
+        context.world.pods.forget(namespace, name);
     }
     Ok(())
 }

@@ -97,11 +97,7 @@ async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result
 async fn record(context: &Context, probe: &ConnectionProbe, plan: Plan) -> Result<(), Error> {
     let namespace = probe.namespace().unwrap_or_default();
     for (name, status) in plan.run_statuses {
-        let ended = status.has_ended();
         act::record_run(context, &namespace, &name, status).await?;
-        if ended {
-            context.world.pods.forget(&namespace, &name);
-        }
     }
     if probe.status.as_ref() != Some(&plan.status) {
         act::record_probe(context, probe, plan.status).await?;

@@ -1,0 +1,54 @@
+//! The Job as it is sent.
+
+use super::*;
+use api::{
+    ConnectionProbeRunSpec,
+    measurement::Measurement,
+    run::{MeasurementRecord, Trigger, TriggerType, Versions},
+};
+use serde_json::{Value, json};
+
+fn run(measurement: Value) -> ConnectionProbeRun {
+    let as_written: Measurement = serde_json::from_value(measurement).unwrap();
+    let mut run = ConnectionProbeRun::new(
+        "pulp-0f1e2-7",
+        ConnectionProbeRunSpec {
+            number: 7,
+            trigger: Trigger { type_: TriggerType::Created, token: None },
+            measurement: MeasurementRecord { settled: as_written.settled(), as_written },
+            versions: Versions { operator: "1".into(), image: "image:1".into() },
+        },
+    );
+    run.metadata.annotations =
+        Some(BTreeMap::from([(PROBE_ANNOTATION.to_owned(), "pulp".to_owned())]));
+    run
+}
+
+fn two_workloads(order: &str) -> Value {
+    json!({
+        "target": {"secretName": "pulp-db", "tls": {"caConfigMapName": "rds-ca"}},
+        "workloads": [{"name": "idle", "idle": {}}, {"name": "beat", "heartbeat": {}}],
+        "order": order,
+        "podTemplate": {
+            "labels": {"team": "pulp", RUN_LABEL: "forged"},
+            "annotations": {"karpenter.sh/do-not-disrupt": "false"},
+        },
+    })
+}
+
+#[test]
+fn the_job_of_two_workloads() {
+    let job = job(&run(two_workloads("Parallel")), 1, &[0, 1]).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap());
+}
+
+#[test]
+fn a_second_attempt_holds_only_what_is_repeated() {
+    let job = job(&run(two_workloads("Sequential")), 2, &[1]).unwrap();
+    let spec = job.spec.unwrap();
+    assert_eq!((spec.completions, spec.parallelism), (Some(1), Some(1)));
+    let env = spec.template.spec.unwrap().containers.remove(0).env.unwrap().remove(0);
+    let settings: Settings = serde_json::from_str(&env.value.unwrap()).unwrap();
+    assert_eq!(settings.workload(0).unwrap().name, "beat");
+    assert_eq!(job.metadata.name.as_deref(), Some("pulp-0f1e2-7-2"));
+}
