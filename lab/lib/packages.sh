@@ -6,6 +6,7 @@ PACKAGES=(
   dnsmasq-base openssl curl                                                                 # names, certificates, health
   postgresql pgbouncer haproxy                                                              # what is probed
   buildah gcc libc6-dev                                                                     # images
+  python3-venv                                                                              # what is measured beside the probe
 )
 
 installed() { dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
