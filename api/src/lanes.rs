@@ -44,6 +44,12 @@ impl Schedule {
         }
     }
 
+    /// A lane that follows its pattern from the start.
+    #[must_use]
+    pub fn at_once(hold: Duration) -> Self {
+        Self { connect: Duration::ZERO, lead_in: Duration::ZERO, hold }
+    }
+
     /// When the lane's last proof is due.
     #[must_use]
     pub fn end(&self) -> Duration {
@@ -54,12 +60,6 @@ impl Schedule {
     #[must_use]
     pub fn lead_in_interval(&self) -> Duration {
         LEAD_IN_INTERVAL.min(self.hold / 50)
-    }
-
-    /// When the last of `lanes` lanes is due to end.
-    #[must_use]
-    pub fn last_end(lanes: usize, hold: Duration) -> Duration {
-        (0..lanes).map(|lane| Self::new(lane, hold).end()).max().unwrap_or(hold)
     }
 }
 
@@ -85,7 +85,8 @@ mod tests {
             .map(|s| (s.connect.as_secs(), s.lead_in.as_secs()))
             .collect();
         assert_eq!(lanes, [(0, 0), (61, 307), (149, 61), (307, 149), (421, 0)]);
-        assert_eq!(Schedule::last_end(10_000, hold).as_secs(), 57 * 60 + 36);
+        let last = (0..10_000).map(|lane| Schedule::new(lane, hold).end()).max();
+        assert_eq!(last.map(|end| end.as_secs()), Some(57 * 60 + 36));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //!
 //! # Layout
 //! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`.
-//! - [`measurement`], [`target`], [`workload`], [`pod_template`]: what is measured, as a user writes it.
-//! - [`settings`]: the same, settled and parsed, as a probe pod gets it.
+//! - [`measurement`], [`target`], [`control`], [`workload`], [`preset`], [`tcp`], [`pod_template`]: what is
+//!   measured, as a user writes it.
+//! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`report`], [`close_form`], [`lifetime`]: what a probe pod tells.
 //! - [`conditions`], [`text`], [`table`]: what a person reads.
@@ -19,11 +20,14 @@
 
 pub mod close_form;
 pub mod conditions;
+pub mod control;
 pub mod lanes;
 pub mod lifetime;
 pub mod measurement;
 pub mod names;
+pub mod pattern;
 pub mod pod_template;
+pub mod preset;
 pub mod probe;
 pub mod report;
 pub mod run;
@@ -32,6 +36,7 @@ pub mod secret_keys;
 pub mod settings;
 pub mod table;
 pub mod target;
+pub mod tcp;
 pub mod text;
 pub mod workload;
 

@@ -18,6 +18,12 @@ use serde::{Deserialize, Serialize};
     category = "probes",
     status = "ConnectionProbeStatus",
     derive = "PartialEq",
+    validation = Rule::new("has(self.spec.preset) != has(self.spec.workloads)")
+        .message("write either preset or workloads"),
+    validation = Rule::new("!has(self.spec.applicationName) || !has(self.spec.client) || self.spec.client == 'Raw'")
+        .message("Psycopg and Django send no application_name, as Pulp does: remove applicationName, or write client: Raw"),
+    validation = Rule::new("!has(self.spec.podTemplate) || !has(self.spec.podTemplate.affinity) || !has(self.spec.podTemplate.affinity.podAffinity) || (has(self.spec.placement) && self.spec.placement == 'Spread')")
+        .message("placement SameNode is a podAffinity itself: write placement: Spread beside one of your own"),
     doc = "Measures how long PostgreSQL connections live on a path, and how they end. Applying one starts a run; changing the measured part or runID starts another.",
     printcolumn(
         name = "Ready",

@@ -8,6 +8,7 @@ use crate::{
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Add;
 
 mod fit;
 mod reason;
@@ -29,7 +30,7 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub ended_at: Option<Timestamp>,
-    /// The arms: `Target` is the measured path.
+    /// The arms: `Target` is the measured path, `Control` the one to compare with.
     #[schemars(length(max = 2))]
     pub arms: Vec<ArmReport>,
     /// Why nothing could be measured.
@@ -38,7 +39,7 @@ pub struct Report {
 }
 
 /// The connections of one arm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArmReport {
     /// Which path.
@@ -61,11 +62,25 @@ pub struct ArmReport {
 
 /// A path under test.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum Arm {
     /// The measured path: `spec.target`.
+    #[default]
     Target,
+    /// The path to compare with: `spec.control`.
+    Control,
 }
 
 /// How many connections ended in which way.
@@ -78,6 +93,9 @@ pub struct Counts {
     pub disconnected: i32,
     /// Alive, but a request was refused.
     pub request_failed: i32,
+    /// Alive, but not told what it listens for.
+    #[serde(default)]
+    pub deaf: i32,
     /// Never established.
     pub connect_failed: i32,
     /// Nothing can be said.
@@ -95,6 +113,8 @@ pub enum Outcome {
     Disconnected,
     /// It lives, but a request was answered by an error. Not a drop.
     RequestFailed,
+    /// It lives, but a notification that it listens for never came. Not a drop.
+    Deaf,
     /// It was never established.
     ConnectFailed,
     /// Nothing can be said, and the reason tells why.
@@ -253,26 +273,76 @@ impl ProblemReason {
     }
 }
 
+impl Arm {
+    /// The word as it stands in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Target => "Target",
+            Self::Control => "Control",
+        }
+    }
+}
+
+impl Outcome {
+    /// The word as it stands in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Survived => "Survived",
+            Self::Disconnected => "Disconnected",
+            Self::RequestFailed => "RequestFailed",
+            Self::Deaf => "Deaf",
+            Self::ConnectFailed => "ConnectFailed",
+            Self::Inconclusive => "Inconclusive",
+        }
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        other.by_outcome().into_iter().for_each(|(outcome, n)| self.count(outcome, n));
+        self
+    }
+}
+
 impl Counts {
+    /// All counts.
+    #[must_use]
+    pub fn by_outcome(&self) -> [(Outcome, i32); 6] {
+        let Self { survived, disconnected, request_failed, deaf, connect_failed, inconclusive } =
+            *self;
+        [
+            (Outcome::Survived, survived),
+            (Outcome::Disconnected, disconnected),
+            (Outcome::RequestFailed, request_failed),
+            (Outcome::Deaf, deaf),
+            (Outcome::ConnectFailed, connect_failed),
+            (Outcome::Inconclusive, inconclusive),
+        ]
+    }
+
     /// How many connections have ended.
     #[must_use]
     pub fn ended(&self) -> i32 {
-        let Self { survived, disconnected, request_failed, connect_failed, inconclusive } = self;
-        survived + disconnected + request_failed + connect_failed + inconclusive
+        self.conclusive() + self.connect_failed + self.inconclusive
     }
 
     /// How many ended in a way that says something about the path.
     #[must_use]
     pub fn conclusive(&self) -> i32 {
-        self.survived + self.disconnected + self.request_failed
+        self.survived + self.disconnected + self.request_failed + self.deaf
     }
 
-    /// Counts one more.
-    pub fn add(&mut self, outcome: Outcome, n: i32) {
+    /// Counts so many more.
+    pub fn count(&mut self, outcome: Outcome, n: i32) {
         let count = match outcome {
             Outcome::Survived => &mut self.survived,
             Outcome::Disconnected => &mut self.disconnected,
             Outcome::RequestFailed => &mut self.request_failed,
+            Outcome::Deaf => &mut self.deaf,
             Outcome::ConnectFailed => &mut self.connect_failed,
             Outcome::Inconclusive => &mut self.inconclusive,
         };

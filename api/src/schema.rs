@@ -17,6 +17,11 @@ pub fn duration(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Rungs of a ladder.
+pub fn rungs(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "minItems": 1, "maxItems": 32, "items": duration(generator) })
+}
+
 /// The name of a Secret or ConfigMap (a DNS subdomain, RFC 1123).
 pub fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

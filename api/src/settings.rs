@@ -1,9 +1,13 @@
 //! What a probe pod gets to know: one JSON document without credentials.
 
 use crate::{
-    measurement::{Client, DEFAULT_CA_KEY, DEFAULT_HEARTBEAT, DEFAULT_STATEMENT, Measurement},
-    target::{SecretKeys, TlsMode},
-    workload::Workload,
+    lanes::Schedule,
+    measurement::{Client, DEFAULT_CA_KEY, Measurement, Order},
+    pattern::{LANES_PER_RUNG, Pattern, millis},
+    report::Arm,
+    target::{SecretKeys, Target, TlsMode},
+    tcp::Tcp,
+    workload::{DEFAULT_STATEMENT, Workload},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -16,12 +20,9 @@ pub struct Settings {
     pub run: String,
     /// Where to connect.
     pub target: TargetSettings,
-    /// How long each connection follows its pattern, in milliseconds.
-    pub duration_ms: u64,
-    /// Lanes per workload.
-    pub connections: usize,
-    /// Whose messages are sent.
-    pub client: Client,
+    /// The path to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<TargetSettings>,
     /// The workloads, in the order of the manifest.
     pub workloads: Vec<WorkloadSettings>,
     /// Completion index of the Job → position in `workloads`: a later attempt repeats only some.
@@ -86,32 +87,43 @@ pub struct WorkloadSettings {
     pub name: String,
     /// What its connections do.
     pub pattern: Pattern,
+    /// How long each connection follows the pattern, in milliseconds.
+    pub duration_ms: u64,
+    /// Lanes in each arm.
+    pub connections: usize,
+    /// Whose messages are sent.
+    pub client: Client,
+    /// TCP's timers.
+    #[serde(default)]
+    pub tcp: TcpSettings,
+    /// What the connections call themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_name: Option<String>,
 }
 
-/// What a connection does while it is held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Pattern {
-    /// Nothing.
-    Idle,
-    /// A statement at an interval.
-    Heartbeat {
-        /// Milliseconds between two statements.
-        interval_ms: u64,
-        /// The statement.
-        statement: String,
-    },
-    /// `BEGIN; SELECT 1`, then nothing.
-    IdleInTransaction,
-    /// `SET TIMEZONE`, then nothing.
-    SessionVariable,
-    /// `LISTEN`, then nothing.
-    Listen,
+/// TCP's timers; absent ones are the kernel's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TcpSettings {
+    /// TCP_KEEPIDLE in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalive_idle_s: Option<u32>,
+    /// TCP_KEEPINTVL in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalive_interval_s: Option<u32>,
+    /// TCP_KEEPCNT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalive_count: Option<u32>,
+    /// TCP_USER_TIMEOUT in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_timeout_ms: Option<u32>,
 }
 
 /// A measurement that the schema let through and that still can't be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invalid {
+    /// Neither a preset nor workloads, or both.
+    Workloads,
     /// A workload with no member, or with several.
     Workload(String),
     /// A duration out of bounds.
@@ -120,6 +132,12 @@ pub enum Invalid {
     Connections,
     /// The port out of bounds.
     Port,
+    /// A task that works for as long as it is held.
+    Work(String),
+    /// A ladder without a rung that is shorter than the duration.
+    Rungs(String),
+    /// A statement of the user's in a long transaction that was not allowed.
+    LongTransaction(String),
 }
 
 impl Settings {
@@ -129,36 +147,23 @@ impl Settings {
     /// # Errors
     /// What can't be carried out.
     pub fn new(run: &str, measurement: &Measurement, indexes: Vec<usize>) -> Result<Self, Invalid> {
-        let measurement = measurement.settled();
-        let duration: Duration =
-            measurement.duration.filter(|d| !d.is_negative()).ok_or(Invalid::Duration)?.into();
-        if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&duration) {
-            return Err(Invalid::Duration);
+        if measurement.preset.is_some() != measurement.workloads.is_empty() {
+            return Err(Invalid::Workloads);
         }
-        let connections = measurement
-            .connections
-            .and_then(|n| usize::try_from(n).ok())
-            .filter(|n| (1..=10_000).contains(n))
-            .ok_or(Invalid::Connections)?;
+        let measurement = measurement.settled();
+        let control = measurement.control.as_ref();
+        let control = control.map(|control| control.over(&measurement.target));
         Ok(Self {
             run: run.to_owned(),
-            target: TargetSettings::new(&measurement)?,
-            duration_ms: millis(duration),
-            connections,
-            client: measurement.client.unwrap_or_default(),
+            target: TargetSettings::new(&measurement.target)?,
+            control: control.as_ref().map(TargetSettings::new).transpose()?,
             workloads: measurement
                 .workloads
                 .iter()
-                .map(WorkloadSettings::new)
+                .map(|workload| WorkloadSettings::new(workload, &measurement))
                 .collect::<Result<_, _>>()?,
             indexes,
         })
-    }
-
-    /// How long each connection follows its pattern.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        Duration::from_millis(self.duration_ms)
     }
 
     /// The workload that the pod with this completion index holds.
@@ -166,11 +171,27 @@ impl Settings {
     pub fn workload(&self, index: usize) -> Option<&WorkloadSettings> {
         self.workloads.get(*self.indexes.get(index)?)
     }
+
+    /// The arms' targets, the measured path first.
+    pub fn arms(&self) -> impl Iterator<Item = (Arm, &TargetSettings)> {
+        let control = self.control.iter().map(|control| (Arm::Control, control));
+        std::iter::once((Arm::Target, &self.target)).chain(control)
+    }
+
+    /// When the last connection is due to end, counted from the start: of all workloads at once, or
+    /// of one after the other.
+    #[must_use]
+    pub fn last_end(&self, order: Order) -> Duration {
+        let ends = self.workloads.iter().map(WorkloadSettings::last_end);
+        match order {
+            Order::Parallel => ends.max().unwrap_or_default(),
+            Order::Sequential => ends.sum(),
+        }
+    }
 }
 
 impl TargetSettings {
-    fn new(measurement: &Measurement) -> Result<Self, Invalid> {
-        let target = &measurement.target;
+    fn new(target: &Target) -> Result<Self, Invalid> {
         let port = target.port.map(|port| u16::try_from(port).ok().filter(|port| *port > 0));
         let ca = target.tls.as_ref().and_then(|tls| {
             let (kind, name) = match (&tls.ca_config_map_name, &tls.ca_secret_name) {
@@ -195,42 +216,96 @@ impl TargetSettings {
 }
 
 impl WorkloadSettings {
-    fn new(workload: &Workload) -> Result<Self, Invalid> {
-        let Workload { name, idle, heartbeat, idle_in_transaction, session_variable, listen } =
-            workload;
-        let mut patterns = [
-            idle.as_ref().map(|_| Pattern::Idle),
-            heartbeat.as_ref().map(|heartbeat| Pattern::Heartbeat {
-                interval_ms: millis(heartbeat.interval.map_or(DEFAULT_HEARTBEAT, Into::into)),
-                statement: heartbeat.statement.clone().unwrap_or_else(|| DEFAULT_STATEMENT.into()),
-            }),
-            idle_in_transaction.as_ref().map(|_| Pattern::IdleInTransaction),
-            session_variable.as_ref().map(|_| Pattern::SessionVariable),
-            listen.as_ref().map(|_| Pattern::Listen),
-        ]
-        .into_iter()
-        .flatten();
-        match (patterns.next(), patterns.next()) {
-            (Some(pattern), None) => Ok(Self { name: name.clone(), pattern }),
-            _ => Err(Invalid::Workload(name.clone())),
+    fn new(workload: &Workload, measurement: &Measurement) -> Result<Self, Invalid> {
+        let name = workload.name.clone();
+        let held = workload.duration.or(measurement.duration).filter(|d| !d.is_negative());
+        let duration_ms = millis(held);
+        if !(1000..=86_400_000).contains(&duration_ms) {
+            return Err(Invalid::Duration);
         }
+        let client = workload.client.or(measurement.client).unwrap_or_default();
+        if is_unallowed(workload, client) {
+            return Err(Invalid::LongTransaction(name));
+        }
+        let pattern = Pattern::new(workload, duration_ms)?;
+        let connections = match &pattern {
+            Pattern::IdleLadder { rungs_ms, .. } => rungs_ms.len() * LANES_PER_RUNG,
+            _ => workload
+                .connections
+                .or(measurement.connections)
+                .and_then(|n| usize::try_from(n).ok())
+                .filter(|n| (1..=10_000).contains(n))
+                .ok_or(Invalid::Connections)?,
+        };
+        let mut tcp = TcpSettings::new(workload.tcp.as_ref().or(measurement.tcp.as_ref()));
+        if let Some(keepalive) = workload.idle.as_ref().and_then(|idle| idle.keepalive) {
+            tcp.keepalive_idle_s = Some(seconds(keepalive));
+            tcp.keepalive_interval_s = tcp.keepalive_idle_s;
+        }
+        let application_name =
+            measurement.application_name.clone().filter(|_| client == Client::Raw);
+        Ok(Self { name, pattern, duration_ms, connections, client, tcp, application_name })
     }
-}
 
-impl Pattern {
-    /// Whether RDS Proxy's published rules say that its statements pin the session (RDS user
-    /// guide, "Avoiding pinning an RDS Proxy": SET and LISTEN do). `None` for one that holds a
-    /// server connection for another reason: an open transaction.
+    /// How long each connection follows the pattern.
     #[must_use]
-    pub fn pins(&self) -> Option<bool> {
-        match self {
-            Self::Idle | Self::Heartbeat { .. } => Some(false),
-            Self::SessionVariable | Self::Listen => Some(true),
-            Self::IdleInTransaction => None,
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+
+    /// The moments of a lane. All lanes of a ladder reach the same age at the same moment: only
+    /// their silence differs.
+    #[must_use]
+    pub fn schedule(&self, lane: usize) -> Schedule {
+        match self.pattern {
+            Pattern::IdleLadder { .. } => Schedule::at_once(self.duration()),
+            _ => Schedule::new(lane, self.duration()),
+        }
+    }
+
+    /// When the last lane is due to end.
+    #[must_use]
+    pub fn last_end(&self) -> Duration {
+        let ends = (0..self.connections).map(|lane| self.schedule(lane).end());
+        ends.max().unwrap_or_default()
+    }
+}
+
+impl TcpSettings {
+    fn new(tcp: Option<&Tcp>) -> Self {
+        let Some(tcp) = tcp else { return Self::default() };
+        Self {
+            keepalive_idle_s: tcp.keepalive_idle.map(seconds),
+            keepalive_interval_s: tcp.keepalive_interval.map(seconds),
+            keepalive_count: tcp.keepalive_count.and_then(|count| u32::try_from(count).ok()),
+            user_timeout_ms: tcp
+                .user_timeout
+                .map(|timeout| u32::try_from(millis(Some(timeout))).unwrap_or(u32::MAX)),
         }
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// Whether a statement of the user's would stand in a long transaction that was not allowed.
+fn is_unallowed(workload: &Workload, client: Client) -> bool {
+    let own = |statement: &Option<String>| statement.as_deref() != Some(DEFAULT_STATEMENT);
+    let transactions = [
+        workload
+            .idle_in_transaction
+            .as_ref()
+            .map(|idle| own(&idle.statement) && idle.allow_long_transactions != Some(true)),
+        workload
+            .active_transaction
+            .as_ref()
+            .map(|active| own(&active.statement) && active.allow_long_transactions != Some(true)),
+        workload
+            .heartbeat
+            .as_ref()
+            .map(|heartbeat| own(&heartbeat.statement) && client == Client::Psycopg),
+    ];
+    transactions.contains(&Some(true))
+}
+
+/// Whole seconds, at least one: what keepalive counts in.
+fn seconds(duration: kube::core::Duration) -> u32 {
+    u32::try_from(millis(Some(duration)) / 1000).unwrap_or(u32::MAX).max(1)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     lifetime::{Lifetime, Spread},
-    report::{ArmReport, Outcome},
+    report::{Arm, ArmReport, Outcome},
     run::{ConnectionProbeRun, WorkloadResult},
     settings::Settings,
     text,
@@ -16,14 +16,13 @@ const HEAD: [&str; 6] = ["Test", "Duration", "Disconnect?", "mm:ss", "Error", "P
 pub fn results(run: &ConnectionProbeRun) -> String {
     let measurement = &run.spec.measurement.settled;
     let settings = Settings::new("", measurement, Vec::new()).ok();
-    let held = settings.as_ref().map_or(0, |s| i64::try_from(s.duration_ms).unwrap_or(i64::MAX));
     let workloads = run.status.iter().flat_map(|status| &status.workloads);
     let rows = workloads.flat_map(|workload| {
-        let pins = settings.as_ref().and_then(|settings| {
-            let named = settings.workloads.iter().find(|w| w.name == workload.workload)?;
-            Some(named.pattern.pins())
+        let named = settings.as_ref().and_then(|settings| {
+            settings.workloads.iter().find(|named| named.name == workload.workload)
         });
-        let pinned = match pins {
+        let held = named.map_or(0, |named| i64::try_from(named.duration_ms).unwrap_or(i64::MAX));
+        let pinned = match named.map(|named| named.pattern.pins()) {
             Some(Some(true)) => "yes",
             Some(Some(false)) => "no",
             Some(None) => "held",
@@ -42,15 +41,24 @@ pub fn results(run: &ConnectionProbeRun) -> String {
 
 /// One line per arm, or one that says why there is none.
 fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String; 6]> {
-    let row = |disconnect: String, when: String, error: String| {
-        let name = workload.workload.clone();
+    let row = |name: String, disconnect: String, when: String, error: String| {
         [name, duration.to_owned(), disconnect, when, error, pinned.to_owned()]
     };
+    let name = |arm: Arm| match arm {
+        Arm::Target => workload.workload.clone(),
+        Arm::Control => format!("{} (control)", workload.workload),
+    };
     let arms = workload.report.iter().flat_map(|report| &report.arms);
-    let mut rows: Vec<_> = arms.map(|arm| row(disconnects(arm), when(arm), error(arm))).collect();
+    let mut rows: Vec<_> =
+        arms.map(|arm| row(name(arm.arm), disconnects(arm), when(arm), error(arm))).collect();
     if rows.is_empty() {
         let why = workload.reason.map_or("", |reason| reason.as_str());
-        rows.push(row("unknown".to_owned(), "–".to_owned(), why.to_owned()));
+        rows.push(row(
+            workload.workload.clone(),
+            "unknown".to_owned(),
+            "–".to_owned(),
+            why.to_owned(),
+        ));
     }
     rows
 }

@@ -248,9 +248,21 @@ pub fn suspended() -> String {
 #[must_use]
 pub fn refusal(invalid: &Invalid) -> String {
     match invalid {
-        Invalid::Workload(name) => format!(
-            "Workload {name} must have exactly one of idle, heartbeat, idleInTransaction, \
-             sessionVariable, listen.",
+        Invalid::Workloads => "Write either preset or workloads.".to_owned(),
+        Invalid::Workload(name) => {
+            format!("Workload {name} must have exactly one member that names its pattern.")
+        }
+        Invalid::Work(name) => {
+            format!("Workload {name}: pulpTask.work must be shorter than the duration.")
+        }
+        Invalid::Rungs(name) => format!(
+            "Workload {name}: no rung of idleLadder is shorter than the duration; write a longer \
+             duration, or shorter rungs."
+        ),
+        Invalid::LongTransaction(name) => format!(
+            "Workload {name}: a statement of your own would stand in a transaction that is open for \
+             the whole time. Write allowLongTransactions: true beside it if that is meant; with \
+             client Psycopg a heartbeat is one transaction: write activeTransaction."
         ),
         Invalid::Duration => "duration must lie between 1s and 24h.".to_owned(),
         Invalid::Connections => "connections must lie between 1 and 10000.".to_owned(),

@@ -1,8 +1,10 @@
 //! The probe, held against something in this very process.
 
 use api::{
+    measurement::Client,
+    pattern::Pattern,
     report::{Ending, LaneEnd, Report},
-    settings::{Pattern, Settings, TargetSettings, WorkloadSettings},
+    settings::{Settings, TargetSettings, TcpSettings, WorkloadSettings},
     target::TlsMode,
 };
 use jiff::Timestamp;
@@ -37,14 +39,20 @@ impl Holding {
             tls_mode: Some(TlsMode::Disable),
             ca: None,
         };
-        let workload = WorkloadSettings { name: "held".into(), pattern: Pattern::Idle };
+        let workload = WorkloadSettings {
+            name: "held".into(),
+            pattern: Pattern::Idle,
+            duration_ms: 2000,
+            connections: 1,
+            client: Client::Raw,
+            tcp: TcpSettings::default(),
+            application_name: None,
+        };
         Self {
             settings: Settings {
                 run: "test-1".into(),
                 target,
-                duration_ms: 2000,
-                connections: 1,
-                client: api::measurement::Client::Raw,
+                control: None,
                 workloads: vec![workload],
                 indexes: vec![0],
             },
@@ -62,14 +70,15 @@ impl Holding {
     /// Holds longer or shorter.
     #[must_use]
     pub fn duration(mut self, duration: Duration) -> Self {
-        self.settings.duration_ms = u64::try_from(duration.as_millis()).expect("short");
+        self.settings.workloads[0].duration_ms =
+            u64::try_from(duration.as_millis()).expect("short");
         self
     }
 
     /// Holds more connections.
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
-        self.settings.connections = connections;
+        self.settings.workloads[0].connections = connections;
         self
     }
 

@@ -3,13 +3,12 @@
 use crate::pods::{CONTAINER, WORKLOADS_ANNOTATION};
 use api::{
     ConnectionProbeRun, Settings,
-    lanes::Schedule,
     measurement::Order,
     names::{
         self, ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL, RUN_LABEL,
     },
     pod_template::PodTemplate,
-    settings::{CaKind, Invalid},
+    settings::{CaKind, Invalid, TargetSettings, WorkloadSettings},
 };
 use k8s_openapi::{
     api::{
@@ -29,6 +28,8 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt};
 use std::{collections::BTreeMap, time::Duration};
+
+mod placement;
 
 /// Where the kubelet puts Secrets, a folder each.
 const SECRETS: &str = "/etc/connection-probe/secrets";
@@ -59,8 +60,12 @@ pub(crate) fn job(
         Order::Parallel => count,
         Order::Sequential => 1,
     };
-    let pod_deadline = Schedule::last_end(settings.connections, settings.duration()) + SLACK;
+    let chosen = || workloads.iter().filter_map(|position| settings.workloads.get(*position));
+    let longest = chosen().map(WorkloadSettings::last_end).max().unwrap_or_default();
+    let pod_deadline = longest + SLACK;
     let job_deadline = pod_deadline * u32::try_from(workloads.len()).unwrap_or(1) + BACKSTOP;
+    let lanes = chosen().map(|workload| workload.connections).max().unwrap_or_default()
+        * settings.arms().count();
     let name = names::job_name(&run.name_any(), attempt);
     let labels = labels(run, attempt);
     let annotations = annotations(run, workloads);
@@ -94,7 +99,7 @@ pub(crate) fn job(
             active_deadline_seconds: Some(seconds(job_deadline)),
             template: PodTemplateSpec {
                 metadata: Some(pod_metadata(&template, labels, annotations)),
-                spec: Some(pod(run, &settings, template, pod_deadline)),
+                spec: Some(pod(run, &settings, template, lanes, pod_deadline)),
             },
             ..JobSpec::default()
         }),
@@ -144,6 +149,7 @@ fn pod(
     run: &ConnectionProbeRun,
     settings: &Settings,
     template: PodTemplate,
+    lanes: usize,
     deadline: Duration,
 ) -> PodSpec {
     let PodTemplate {
@@ -159,6 +165,8 @@ fn pod(
         priority_class_name,
     } = template;
     let mounts = mounts(settings);
+    let resources = resources.unwrap_or_else(|| default_resources(lanes));
+    let placement = run.spec.measurement.settled.placement.unwrap_or_default();
     PodSpec {
         restart_policy: Some("Never".to_owned()),
         active_deadline_seconds: Some(seconds(deadline)),
@@ -176,7 +184,7 @@ fn pod(
         }),
         node_selector: Some(node_selector),
         tolerations: Some(tolerations),
-        affinity,
+        affinity: Some(placement::affinity(placement, affinity, &run.name_any())),
         topology_spread_constraints: Some(topology_spread_constraints),
         service_account_name,
         image_pull_secrets: Some(image_pull_secrets),
@@ -190,7 +198,7 @@ fn pod(
 fn container(
     run: &ConnectionProbeRun,
     settings: &Settings,
-    resources: Option<ResourceRequirements>,
+    resources: ResourceRequirements,
     mounts: &[(Volume, VolumeMount)],
 ) -> Container {
     Container {
@@ -223,7 +231,7 @@ fn container(
             timeout_seconds: Some(5),
             ..Probe::default()
         }),
-        resources: Some(resources.unwrap_or_else(default_resources)),
+        resources: Some(resources),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -235,58 +243,73 @@ fn container(
     }
 }
 
-fn default_resources() -> ResourceRequirements {
+/// Memory for a base and for the lanes: a connection under TLS takes 10.5 kB.
+fn default_resources(lanes: usize) -> ResourceRequirements {
+    let memory = |base: usize| format!("{}Mi", base + lanes / 64);
+    let (requested, limit) = (memory(64), memory(256));
     let quantities = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned()))).collect())
     };
     ResourceRequirements {
-        requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
-        limits: quantities(&[("memory", "256Mi")]),
+        requests: quantities(&[("cpu", "50m"), ("memory", &requested)]),
+        limits: quantities(&[("memory", &limit)]),
         claims: None,
     }
 }
 
-/// The Secret and the CA, as optional volumes: the API server never shows why a mount fails, and the
-/// probe can name the keys that it saw and wanted.
+/// The arms' Secrets and CAs, as optional volumes: the API server never shows why a mount fails, and
+/// the probe can name the keys that it saw and wanted.
 fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
-    let secret = |name: &str| {
-        let source = SecretVolumeSource {
-            secret_name: Some(name.to_owned()),
-            optional: Some(true),
-            ..SecretVolumeSource::default()
-        };
-        Volume { secret: Some(source), ..Volume::default() }
-    };
-    let mut sources =
-        vec![(secret(&settings.target.secret_name), SECRETS, &settings.target.secret_name)];
-    match &settings.target.ca {
-        Some(ca) if ca.kind == CaKind::ConfigMap => {
-            let source = ConfigMapVolumeSource {
-                name: ca.name.clone(),
-                optional: Some(true),
-                ..ConfigMapVolumeSource::default()
-            };
-            let volume = Volume { config_map: Some(source), ..Volume::default() };
-            sources.push((volume, CONFIG_MAPS, &ca.name));
+    let mut objects: Vec<(CaKind, &str)> = Vec::new();
+    for object in settings.arms().flat_map(|(_, target)| objects_of(target)) {
+        if !objects.contains(&object) {
+            objects.push(object);
         }
-        Some(ca) if ca.name != settings.target.secret_name => {
-            sources.push((secret(&ca.name), SECRETS, &ca.name));
-        }
-        Some(_) | None => {}
     }
-    let numbered = sources.into_iter().enumerate();
+    let numbered = objects.into_iter().enumerate();
     numbered
-        .map(|(number, (volume, folder, name))| {
-            let volume_name = format!("credentials-{number}");
+        .map(|(number, (kind, object))| {
+            let name = format!("credentials-{number}");
+            let folder = match kind {
+                CaKind::Secret => SECRETS,
+                CaKind::ConfigMap => CONFIG_MAPS,
+            };
             let mount = VolumeMount {
-                name: volume_name.clone(),
-                mount_path: format!("{folder}/{name}"),
+                name: name.clone(),
+                mount_path: format!("{folder}/{object}"),
                 read_only: Some(true),
                 ..VolumeMount::default()
             };
-            (Volume { name: volume_name, ..volume }, mount)
+            (volume(name, kind, object), mount)
         })
         .collect()
+}
+
+fn objects_of(target: &TargetSettings) -> impl Iterator<Item = (CaKind, &str)> {
+    let ca = target.ca.iter().map(|ca| (ca.kind, ca.name.as_str()));
+    std::iter::once((CaKind::Secret, target.secret_name.as_str())).chain(ca)
+}
+
+fn volume(name: String, kind: CaKind, object: &str) -> Volume {
+    let (object, optional) = (object.to_owned(), Some(true));
+    match kind {
+        CaKind::Secret => {
+            let source = SecretVolumeSource {
+                secret_name: Some(object),
+                optional,
+                ..SecretVolumeSource::default()
+            };
+            Volume { name, secret: Some(source), ..Volume::default() }
+        }
+        CaKind::ConfigMap => {
+            let source = ConfigMapVolumeSource {
+                name: object,
+                optional,
+                ..ConfigMapVolumeSource::default()
+            };
+            Volume { name, config_map: Some(source), ..Volume::default() }
+        }
+    }
 }
 
 fn seconds(duration: Duration) -> i64 {

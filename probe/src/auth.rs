@@ -39,17 +39,20 @@ pub enum Failure {
     Refused(String),
 }
 
-/// Sends the start-up message with user and database, and answers until the session is ready.
+/// Sends the start-up message with user, database and whatever else is given, and answers until the session is ready.
 ///
 /// # Errors
 /// The server refused, or it asked for what must not be sent.
 pub async fn log_in(
     session: &mut Session,
     endpoint: &Endpoint,
+    application_name: Option<&str>,
     verified: bool,
 ) -> Result<LoggedIn, Failure> {
     let mut message = BytesMut::new();
     let parameters = [("user", &*endpoint.user), ("database", &*endpoint.database)];
+    let parameters =
+        parameters.into_iter().chain(application_name.map(|name| ("application_name", name)));
     frontend::startup_message(parameters, &mut message)?;
     session.send(&message).await?;
 

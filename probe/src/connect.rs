@@ -11,6 +11,7 @@ use crate::{
 use api::{
     close_form::CloseForm,
     report::{Inconclusive, Server},
+    settings::{TcpSettings, WorkloadSettings},
 };
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -22,6 +23,7 @@ use tokio::{
 };
 
 mod resolve;
+mod tcp_options;
 
 pub use resolve::resolve;
 
@@ -29,14 +31,24 @@ pub use resolve::resolve;
 /// (PostgreSQL's authentication_timeout, PgBouncer's client_login_timeout).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Opens connections to one endpoint.
-pub struct Dialer {
+/// A path under test.
+pub struct Path {
     /// Where, and as whom.
     pub endpoint: Endpoint,
     /// The host's addresses, over which lanes are spread, or why there are none.
     pub addresses: Result<Vec<SocketAddr>, String>,
-    /// What sessions share.
+    /// What its sessions share.
     pub observer: Arc<Observer>,
+}
+
+/// Opens a workload's connections on one path.
+pub struct Dialer {
+    /// The path.
+    pub path: Arc<Path>,
+    /// TCP's timers.
+    pub tcp: TcpSettings,
+    /// What the connections call themselves.
+    pub application_name: Option<String>,
 }
 
 /// An open connection.
@@ -79,6 +91,16 @@ pub struct Refusal {
 }
 
 impl Dialer {
+    /// For the connections of this workload.
+    #[must_use]
+    pub fn new(path: &Arc<Path>, workload: &WorkloadSettings) -> Self {
+        Self {
+            path: Arc::clone(path),
+            tcp: workload.tcp,
+            application_name: workload.application_name.clone(),
+        }
+    }
+
     /// Opens the connection of a lane.
     ///
     /// # Errors
@@ -90,7 +112,7 @@ impl Dialer {
             Err(attempt.refusal(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
         });
         result.map_err(|mut refusal| {
-            refusal.detail = self.observer.scrubber.clean(&refusal.detail);
+            refusal.detail = self.path.observer.scrubber.clean(&refusal.detail);
             refusal
         })
     }
@@ -105,7 +127,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     async fn run(&mut self, lane: usize) -> Result<Opened, Refusal> {
-        match &self.dialer.endpoint.encryption {
+        match &self.dialer.path.endpoint.encryption {
             Encryption::Never => self.open(lane, None).await,
             Encryption::Always(tls) => self.open(lane, Some((tls, true))).await,
             // As libpq: a TLS handshake that fails is followed by one attempt without TLS, which
@@ -151,11 +173,12 @@ impl Attempt<'_> {
         }
 
         self.phase = "login";
-        let mut session = Session::new(link, established, Arc::clone(&self.dialer.observer));
-        match auth::log_in(&mut session, &self.dialer.endpoint, verified).await {
+        let mut session = Session::new(link, established, Arc::clone(&self.dialer.path.observer));
+        let name = self.dialer.application_name.as_deref();
+        match auth::log_in(&mut session, &self.dialer.path.endpoint, name, verified).await {
             Ok(logged_in) => {
                 phases.login_ms = lap.lap();
-                let clean = |text: String| self.dialer.observer.scrubber.clean(&text);
+                let clean = |text: String| self.dialer.path.observer.scrubber.clean(&text);
                 server.version = logged_in.version.map(clean).map(|v| v.chars().take(64).collect());
                 server.auth = Some(logged_in.auth.to_owned());
                 Ok(Opened { session, phases, server })
@@ -181,7 +204,7 @@ impl Attempt<'_> {
     /// Connects to the lane's address. Where that can't be reached, the others are tried in turn,
     /// as libpq does: a host name may have addresses of a family that the pod has no route for.
     async fn tcp(&mut self, lane: usize) -> Result<TcpStream, Refusal> {
-        let addresses = match &self.dialer.addresses {
+        let addresses = match &self.dialer.path.addresses {
             Ok(addresses) => addresses,
             Err(error) => {
                 self.phase = "name lookup";
@@ -193,7 +216,7 @@ impl Attempt<'_> {
             let address = addresses[(lane + turn) % addresses.len()];
             self.peer = Some(address);
             let share = CONNECT_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(1);
-            let failure = match timeout(share, dial(address)).await {
+            let failure = match timeout(share, dial(address, self.dialer.tcp)).await {
                 Ok(Ok(tcp)) => return Ok(tcp),
                 Ok(Err(error)) => self.failed(&error),
                 Err(_) => self.refusal(&format!("no answer within {} s", share.as_secs())),
@@ -231,14 +254,15 @@ impl Attempt<'_> {
     }
 }
 
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+async fn dial(address: SocketAddr, tcp: TcpSettings) -> io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Both as libpq; the keepalive times are the kernel's.
+    // Both as libpq.
     socket.set_keepalive(true)?;
     socket.set_nodelay(true)?;
+    tcp_options::set(&socket, tcp)?;
     socket.connect(address).await
 }
 

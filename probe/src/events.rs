@@ -3,7 +3,7 @@
 use crate::connect::Phases;
 use api::{
     close_form::CloseForm,
-    report::{Inconclusive, LaneEnd, Outcome, Problem, Report, Server},
+    report::{Arm, Inconclusive, LaneEnd, Outcome, Problem, Report, Server},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -44,6 +44,8 @@ pub enum Event<'a> {
     },
     /// A connection was opened.
     Connected {
+        /// On which path.
+        arm: Arm,
         /// Which one.
         lane: usize,
         /// Our TCP port.
@@ -76,6 +78,8 @@ pub enum Event<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Story<'a> {
+    /// On which path.
+    pub arm: Arm,
     /// How it ended.
     pub outcome: Outcome,
     /// Why nothing can be said.

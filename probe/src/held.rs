@@ -11,7 +11,7 @@ use api::{
     close_form::ServerMessage,
     report::{Inconclusive, Phase},
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     select,
     time::{Instant, sleep_until},
@@ -47,6 +47,8 @@ pub enum Ended {
     Sign(Sign),
     /// All lanes are to let go.
     Stopped(Inconclusive),
+    /// A request was refused that the workload can't go on without.
+    Refused,
 }
 
 impl Held {
@@ -104,9 +106,17 @@ impl Held {
     /// # Errors
     /// The connection ended, or all lanes are to let go.
     pub async fn request(&mut self, sql: &str) -> Result<(), Ended> {
+        self.request_of(sql, Duration::ZERO).await
+    }
+
+    /// The same for a statement that takes `length`.
+    ///
+    /// # Errors
+    /// The connection ended, or all lanes are to let go.
+    pub async fn request_of(&mut self, sql: &str, length: Duration) -> Result<(), Ended> {
         let answer = select! {
             biased;
-            answer = Box::pin(self.session.ask(sql)) => answer.map_err(Ended::Sign)?,
+            answer = Box::pin(self.session.ask(sql, length)) => answer.map_err(Ended::Sign)?,
             reason = self.stop.thrown() => return Err(Ended::Stopped(reason)),
         };
         let Some(message) = answer else {

@@ -1,20 +1,21 @@
 //! Waits for the credentials, opens the lanes and watches until the last one has ended.
 
 use crate::{
-    connect::{self, Dialer},
+    connect::{self, Dialer, Path},
     end::End,
     exit::Exit,
     lane::{self, Course},
     reporter::Reporter,
     run::Setup,
+    scrub::Scrubber,
     session::Observer,
     stall::Attention,
     stop::Stop,
     target::Endpoint,
 };
 use api::{
-    report::{Inconclusive, Problem, ProblemReason},
-    settings::{Settings, WorkloadSettings},
+    report::{Arm, Inconclusive, Problem, ProblemReason},
+    settings::{Settings, TargetSettings, WorkloadSettings},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -47,34 +48,36 @@ impl Hold<'_> {
     /// The configuration can't be carried out.
     pub async fn run(&self, workloads: &[WorkloadSettings]) -> Result<Exit, Problem> {
         let mut stop = self.stop.clone();
-        let dialer = select! {
+        let arms = select! {
             biased;
             reason = stop.thrown() => {
-                self.let_go(reason);
+                self.let_go(workloads, reason);
                 return Ok(Exit::Interrupted);
             }
-            dialer = self.dialer() => Arc::new(dialer?),
+            arms = self.endpoints() => arms?,
         };
-        let observer = Arc::clone(&dialer.observer);
+        let attention = Arc::new(Attention::new(Instant::now()));
+        let arms = self.resolved(arms, &attention).await;
         let mut lanes = JoinSet::new();
         let start = Instant::now();
         for (workload, reporter) in workloads.iter().zip(self.reporters) {
-            let course = Arc::new(Course {
-                run: self.settings.run.clone(),
-                pattern: workload.pattern.clone(),
-                hold: self.settings.duration(),
-                start,
-                dialer: Arc::clone(&dialer),
-                reporter: Arc::clone(reporter),
-            });
-            let (connections, duration) = (self.settings.connections, self.settings.duration_ms);
-            reporter.started(&self.settings.run, connections, duration, start);
-            for lane in 0..connections {
-                lanes.spawn(lane::run(Arc::clone(&course), lane, self.stop.clone()));
+            reporter.started(&self.settings.run, workload.connections, workload.duration_ms, start);
+            for (arm, path) in &arms {
+                let course = Arc::new(Course {
+                    run: self.settings.run.clone(),
+                    workload: workload.clone(),
+                    arm: *arm,
+                    start,
+                    dialer: Dialer::new(path, workload),
+                    reporter: Arc::clone(reporter),
+                });
+                for lane in 0..workload.connections {
+                    lanes.spawn(lane::run(Arc::clone(&course), lane, self.stop.clone()));
+                }
             }
         }
         let mut failed = false;
-        let watch = watch(&observer.attention, self.reporters);
+        let watch = watch(&attention, self.reporters);
         let mut watch = std::pin::pin!(watch);
         loop {
             select! {
@@ -93,33 +96,52 @@ impl Hold<'_> {
     }
 
     /// Ends all lanes before they began.
-    fn let_go(&self, reason: Inconclusive) {
+    fn let_go(&self, workloads: &[WorkloadSettings], reason: Inconclusive) {
         let now = Instant::now();
-        for reporter in self.reporters {
-            for lane in 0..self.settings.connections {
-                reporter.ended(lane, End::unconnected(reason, now));
+        for (workload, reporter) in workloads.iter().zip(self.reporters) {
+            for (arm, _) in self.settings.arms() {
+                for lane in 0..workload.connections {
+                    reporter.ended(arm, lane, End::unconnected(reason, now));
+                }
             }
         }
     }
 
-    async fn dialer(&self) -> Result<Dialer, Problem> {
-        let endpoint = self.endpoint().await?;
-        let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
-        Ok(Dialer {
-            addresses: addresses.map_err(|error| error.to_string()),
-            observer: Arc::new(Observer {
-                scrubber: endpoint.scrubber(),
-                answer_timeout: self.setup.answer_timeout,
-                attention: Attention::new(Instant::now()),
-            }),
-            endpoint,
-        })
+    async fn endpoints(&self) -> Result<Vec<(Arm, Endpoint)>, Problem> {
+        let mut endpoints = Vec::new();
+        for (arm, target) in self.settings.arms() {
+            endpoints.push((arm, self.endpoint(target).await?));
+        }
+        Ok(endpoints)
+    }
+
+    async fn resolved(
+        &self,
+        endpoints: Vec<(Arm, Endpoint)>,
+        attention: &Arc<Attention>,
+    ) -> Vec<(Arm, Arc<Path>)> {
+        // A server of one path may well name the other's host or role.
+        let scrubber = Scrubber::of(endpoints.iter().map(|(_, endpoint)| endpoint));
+        let mut paths = Vec::new();
+        for (arm, endpoint) in endpoints {
+            let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
+            let path = Path {
+                addresses: addresses.map_err(|error| error.to_string()),
+                observer: Arc::new(Observer {
+                    scrubber: scrubber.clone(),
+                    answer_timeout: self.setup.answer_timeout,
+                    attention: Arc::clone(attention),
+                }),
+                endpoint,
+            };
+            paths.push((arm, Arc::new(path)));
+        }
+        paths
     }
 
     /// Waits for what is missing, as long as it may come. What is there and wrong is refused at
     /// once.
-    async fn endpoint(&self) -> Result<Endpoint, Problem> {
-        let target = &self.settings.target;
+    async fn endpoint(&self, target: &TargetSettings) -> Result<Endpoint, Problem> {
         let deadline = Instant::now() + self.setup.wait;
         let mut told = None;
         loop {

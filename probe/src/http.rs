@@ -83,46 +83,34 @@ fn render(board: &Board, now: Instant) -> prometheus::Result<String> {
     let registry = Registry::new();
     let lanes = IntGaugeVec::new(
         opts("lanes", "Connections that are open, or not opened yet."),
-        &["workload", "state"],
+        &["workload", "arm", "state"],
     )?;
     let ended = IntCounterVec::new(
         opts("lanes_ended_total", "Connections that ended, by outcome."),
-        &["workload", "outcome"],
+        &["workload", "arm", "outcome"],
     )?;
     let cuts = IntCounterVec::new(
         opts("cuts_total", "Connections that were cut, by how the end looked."),
-        &["workload", "form"],
+        &["workload", "arm", "form"],
     )?;
     let uptime = IntGauge::with_opts(opts("uptime_seconds", "Seconds since the probe started."))?;
     for reporter in &board.reporters {
         reporter.look(|recorder| {
             let workload = recorder.workload();
-            let gauge = |state, n: usize| {
-                let n = i64::try_from(n).unwrap_or(i64::MAX);
-                lanes.with_label_values(&[workload, state]).set(n);
-            };
-            gauge("alive", recorder.alive());
-            gauge("waiting", recorder.waiting());
-            let api::report::Counts {
-                survived,
-                disconnected,
-                request_failed,
-                connect_failed,
-                inconclusive,
-            } = recorder.counts();
-            for (outcome, n) in [
-                ("Survived", survived),
-                ("Disconnected", disconnected),
-                ("RequestFailed", request_failed),
-                ("ConnectFailed", connect_failed),
-                ("Inconclusive", inconclusive),
-            ] {
-                let n = u64::try_from(n).unwrap_or_default();
-                ended.with_label_values(&[workload, outcome]).inc_by(n);
-            }
-            for (word, n) in recorder.cut_words() {
-                let n = u64::try_from(*n).unwrap_or_default();
-                cuts.with_label_values(&[workload, word.as_str()]).inc_by(n);
+            for record in recorder.arms() {
+                let arm = record.arm().as_str();
+                for (state, n) in [("alive", record.alive()), ("waiting", record.waiting())] {
+                    let n = i64::try_from(n).unwrap_or(i64::MAX);
+                    lanes.with_label_values(&[workload, arm, state]).set(n);
+                }
+                for (outcome, n) in record.counts().by_outcome() {
+                    let n = u64::try_from(n).unwrap_or_default();
+                    ended.with_label_values(&[workload, arm, outcome.as_str()]).inc_by(n);
+                }
+                for (word, n) in record.cut_words() {
+                    let n = u64::try_from(*n).unwrap_or_default();
+                    cuts.with_label_values(&[workload, arm, word.as_str()]).inc_by(n);
+                }
             }
         });
     }
@@ -142,11 +130,12 @@ fn opts(name: &str, help: &str) -> Opts {
 mod tests {
     use super::*;
     use crate::{clock::Clock, connect::Refusal, end::End, recorder::Recorder};
+    use api::report::Arm;
 
     fn board() -> Board {
         let start = Instant::now();
         let clock = Clock::new(jiff::Timestamp::UNIX_EPOCH, start);
-        let recorder = Recorder::new("idle", 3, clock, start);
+        let recorder = Recorder::new("idle", &[Arm::Target], 3, clock, start);
         Board { reporters: vec![Arc::new(Reporter::new(clock, recorder, None))], start }
     }
 
@@ -158,7 +147,7 @@ mod tests {
     async fn it_is_ready_until_a_connection_ends_otherwise_than_survived() {
         let board = board();
         assert_eq!(ready(State(board.clone())).await.0, StatusCode::OK);
-        board.reporters[0].ended(0, End::refused(refusal(), board.start));
+        board.reporters[0].ended(Arm::Target, 0, End::refused(refusal(), board.start));
         let (status, sentence) = ready(State(board)).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(sentence, "idle: 1 of 1 ended connections did not survive.\n");
@@ -167,12 +156,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_metrics_say_what_the_record_says() {
         let board = board();
-        board.reporters[0].ended(0, End::refused(refusal(), board.start));
+        board.reporters[0].ended(Arm::Target, 0, End::refused(refusal(), board.start));
         let text = render(&board, board.start + std::time::Duration::from_secs(7)).unwrap();
         for line in [
-            "connectionprobe_probe_lanes_ended_total{outcome=\"ConnectFailed\",workload=\"idle\"} 1",
-            "connectionprobe_probe_lanes_ended_total{outcome=\"Survived\",workload=\"idle\"} 0",
-            "connectionprobe_probe_lanes{state=\"waiting\",workload=\"idle\"} 2",
+            "connectionprobe_probe_lanes_ended_total{arm=\"Target\",outcome=\"ConnectFailed\",workload=\"idle\"} 1",
+            "connectionprobe_probe_lanes_ended_total{arm=\"Target\",outcome=\"Survived\",workload=\"idle\"} 0",
+            "connectionprobe_probe_lanes{arm=\"Target\",state=\"waiting\",workload=\"idle\"} 2",
             "connectionprobe_probe_uptime_seconds 7",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -7,12 +7,12 @@ use crate::{
     held::{Ended, Held},
     reporter::Reporter,
     stop::Stop,
-    workload::{self, HARMLESS},
+    workload::{self, HARMLESS, Order},
 };
 use api::{
     lanes::Schedule,
-    report::{Inconclusive, Phase},
-    settings::Pattern,
+    report::{Arm, Inconclusive, Phase},
+    settings::WorkloadSettings,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -20,18 +20,18 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// What the lanes of a workload share.
+/// What the lanes of an arm share.
 pub struct Course {
     /// Name of the run.
     pub run: String,
-    /// What to do while the connections are held.
-    pub pattern: Pattern,
-    /// For how long.
-    pub hold: Duration,
+    /// What to do.
+    pub workload: WorkloadSettings,
+    /// Which path the connections take.
+    pub arm: Arm,
     /// When the workload started.
     pub start: Instant,
     /// Opens connections.
-    pub dialer: Arc<Dialer>,
+    pub dialer: Dialer,
     /// Takes what happens.
     pub reporter: Arc<Reporter>,
 }
@@ -41,7 +41,7 @@ pub struct Course {
 /// Ten thousand of these wait side by side, so a lane in waiting is kept small: whatever passes
 /// soon is in a box that comes and goes.
 pub async fn run(course: Arc<Course>, lane: usize, mut stop: Stop) {
-    let schedule = Schedule::new(lane, course.hold);
+    let schedule = course.workload.schedule(lane);
     let opened = select! {
         biased;
         reason = stop.thrown() => Err(reason),
@@ -55,7 +55,7 @@ pub async fn run(course: Arc<Course>, lane: usize, mut stop: Stop) {
         Ok(held) => held,
         Err(end) => return report(&course, lane, *end, &stop),
     };
-    let ended = follow(&course, schedule, &mut held).await;
+    let ended = follow(&course, lane, schedule, &mut held).await;
     Box::pin(close(&course, lane, held, ended, &stop)).await;
 }
 
@@ -68,7 +68,7 @@ async fn open(course: &Course, lane: usize, stop: &Stop) -> Result<Box<Held>, Bo
         opened = course.dialer.connect(lane) => opened,
     };
     let opened = opened.map_err(|refusal| Box::new(End::refused(refusal, Instant::now())))?;
-    course.reporter.connected(lane, &opened);
+    course.reporter.connected(course.arm, lane, &opened);
     Ok(Box::new(Held::new(opened.session, stop.clone())))
 }
 
@@ -83,7 +83,7 @@ async fn close(
     let is_tls = held.session().link().is_tls();
     let phase = held.phase();
     let (mut end, alive) = match ended {
-        Ok(()) => (End::answered(held.life(), held.refused(), is_tls), true),
+        Ok(()) | Err(Ended::Refused) => (End::answered(held.life(), held.refused(), is_tls), true),
         Err(Ended::Stopped(reason)) => {
             (End::stopped(reason, held.life(), phase, Instant::now()), true)
         }
@@ -98,7 +98,7 @@ async fn close(
     (end.local_port, end.peer) = held.addresses();
     report(course, lane, end, stop);
     if alive {
-        let sql = workload::farewell(&course.pattern, &course.run);
+        let sql = workload::farewell(&course.workload.pattern, &course.run);
         held.session().leave(sql.as_deref()).await;
     }
 }
@@ -108,12 +108,17 @@ fn report(course: &Course, lane: usize, end: End, stop: &Stop) {
     if end.reason == Some(Inconclusive::PoolExhausted) {
         stop.throw(Inconclusive::PoolExhausted);
     }
-    course.reporter.ended(lane, end);
+    course.reporter.ended(course.arm, lane, end);
 }
 
 /// Lead-in, pattern and proof, each counted from when the connection was ready: however long
 /// the login took, the pattern is followed for its whole time.
-async fn follow(course: &Course, schedule: Schedule, held: &mut Held) -> Result<(), Ended> {
+async fn follow(
+    course: &Course,
+    lane: usize,
+    schedule: Schedule,
+    held: &mut Held,
+) -> Result<(), Ended> {
     let ready = held.life().request.unwrap_or_else(Instant::now);
     for offset in lead_in(schedule) {
         held.silence(ready + offset).await?;
@@ -121,7 +126,8 @@ async fn follow(course: &Course, schedule: Schedule, held: &mut Held) -> Result<
     }
     held.enter(Phase::Hold);
     let end = ready + schedule.lead_in + schedule.hold;
-    workload::hold(&course.pattern, &course.run, held, end).await?;
+    let order = Order { pattern: &course.workload.pattern, run: &course.run, lane, end };
+    workload::hold(order, held).await?;
     held.enter(Phase::Proof);
     held.request(HARMLESS).await
 }

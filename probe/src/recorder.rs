@@ -1,63 +1,38 @@
 //! What has happened in a workload, and the report of it. Pure: it reads no clock.
 
 use crate::{clock::Clock, end::End};
-use api::{
-    close_form::{CloseForm, CloseWord},
-    lifetime::Spread,
-    report::{Arm, ArmReport, Counts, Ending, Inconclusive, LaneEnd, Outcome, Report, Server},
-};
+use api::report::{Arm, Counts, LaneEnd, Report, Server};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use tokio::time::Instant;
 
-/// Single connections that a group remembers: a report lists no more.
-const MAX_LANES: usize = 32;
-/// Groups that are kept apart. A server whose every message differs must not fill the memory.
-const MAX_GROUPS: usize = 64;
+mod arm;
+
+pub use arm::ArmRecord;
 
 /// The record of one workload.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     workload: String,
-    connections: usize,
     clock: Clock,
     started_at: Timestamp,
-    connected: usize,
-    counts: Counts,
-    cut_words: BTreeMap<CloseWord, i32>,
-    /// Lifetimes of connections that were cut, in milliseconds; an interval by its upper end.
-    cut_lifetimes: Vec<i64>,
-    groups: Vec<Group>,
-    server: Option<Server>,
-}
-
-/// Ends that look alike.
-#[derive(Clone, Debug)]
-struct Group {
-    outcome: Outcome,
-    reason: Option<Inconclusive>,
-    form: Option<CloseForm>,
-    detail: Option<String>,
-    n: i32,
-    lifetimes: Vec<i64>,
-    lanes: Vec<LaneEnd>,
+    arms: Vec<ArmRecord>,
 }
 
 impl Recorder {
-    /// A workload of so many connections that starts now.
+    /// A workload of so many connections in each arm that starts now.
     #[must_use]
-    pub fn new(workload: &str, connections: usize, clock: Clock, now: Instant) -> Self {
+    pub fn new(
+        workload: &str,
+        arms: &[Arm],
+        connections: usize,
+        clock: Clock,
+        now: Instant,
+    ) -> Self {
         Self {
             workload: workload.to_owned(),
-            connections,
             clock,
             started_at: clock.at(now),
-            connected: 0,
-            counts: Counts::default(),
-            cut_words: BTreeMap::new(),
-            cut_lifetimes: Vec::new(),
-            groups: Vec::new(),
-            server: None,
+            arms: arms.iter().map(|arm| ArmRecord::new(*arm, connections)).collect(),
         }
     }
 
@@ -67,143 +42,53 @@ impl Recorder {
         &self.workload
     }
 
-    /// How many ended in which way.
+    /// The arms.
+    #[must_use]
+    pub fn arms(&self) -> &[ArmRecord] {
+        &self.arms
+    }
+
+    /// How many ended in which way, over all arms.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// How many were cut, by close form.
-    #[must_use]
-    pub fn cut_words(&self) -> &BTreeMap<CloseWord, i32> {
-        &self.cut_words
-    }
-
-    /// How many connections are open.
-    #[must_use]
-    pub fn alive(&self) -> usize {
-        let gone: usize = self.groups.iter().map(|group| group.lifetimes.len()).sum();
-        self.connected.saturating_sub(gone)
-    }
-
-    /// How many connections have not been opened yet.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        let ended = usize::try_from(self.counts.ended()).unwrap_or_default();
-        self.connections.saturating_sub(ended + self.alive())
+        self.arms.iter().fold(Counts::default(), |sum, arm| sum + arm.counts())
     }
 
     /// Whether no connection ended otherwise than `Survived`.
     #[must_use]
     pub fn is_unharmed(&self) -> bool {
-        self.counts.ended() == self.counts.survived
+        self.counts().ended() == self.counts().survived
     }
 
     /// A connection was opened.
-    pub fn connected(&mut self, server: &Server) {
-        self.connected += 1;
-        self.server.get_or_insert_with(|| server.clone());
+    pub fn connected(&mut self, arm: Arm, server: &Server) {
+        if let Some(record) = self.arm(arm) {
+            record.connected(server);
+        }
     }
 
     /// A lane ended. Returns what is told of it alone.
-    pub fn ended(&mut self, lane: usize, end: End) -> LaneEnd {
-        self.counts.add(end.outcome, 1);
-        let lifetime = end.lifetime.map(|l| l.max_ms.unwrap_or(l.min_ms));
-        if end.outcome == Outcome::Disconnected {
-            self.cut_lifetimes.extend(lifetime);
-            if let Some(form) = &end.form {
-                *self.cut_words.entry(form.word).or_default() += 1;
-            }
-        }
-        let told = LaneEnd {
-            lane: i32::try_from(lane).unwrap_or(i32::MAX),
-            phase: end.phase,
-            at: self.clock.at(end.at),
-            lifetime: end.lifetime,
-            clocks: end.clocks,
-            local_port: end.local_port.map(i32::from),
-            peer: end.peer.map(|peer| peer.to_string()),
-        };
-        let group = self.group(end);
-        group.n += 1;
-        group.lifetimes.extend(lifetime);
-        let place = group.lanes.partition_point(|other| other.at <= told.at);
-        if place < MAX_LANES {
-            group.lanes.insert(place, told.clone());
-            group.lanes.truncate(MAX_LANES);
+    pub fn ended(&mut self, arm: Arm, lane: usize, end: End) -> LaneEnd {
+        let told = arm::told(self.clock, lane, &end);
+        if let Some(record) = self.arm(arm) {
+            record.ended(told.clone(), end);
         }
         told
     }
 
-    fn group(&mut self, end: End) -> &mut Group {
-        let full = self.groups.len() >= MAX_GROUPS;
-        let alike = |group: &Group| {
-            group.outcome == end.outcome
-                && group.reason == end.reason
-                && group.form == end.form
-                && group.detail == end.detail
-        };
-        let rest = |group: &Group| {
-            group.outcome == end.outcome
-                && group.reason == end.reason
-                && group.form.is_none()
-                && group.detail.as_deref() == Some(VARIOUS)
-        };
-        let found = self
-            .groups
-            .iter()
-            .position(alike)
-            .or_else(|| self.groups.iter().position(rest).filter(|_| full));
-        let index = found.unwrap_or_else(|| {
-            self.groups.push(Group {
-                outcome: end.outcome,
-                reason: end.reason,
-                form: end.form.filter(|_| !full),
-                detail: if full { Some(VARIOUS.to_owned()) } else { end.detail },
-                n: 0,
-                lifetimes: Vec::new(),
-                lanes: Vec::new(),
-            });
-            self.groups.len() - 1
-        });
-        &mut self.groups[index]
+    fn arm(&mut self, arm: Arm) -> Option<&mut ArmRecord> {
+        self.arms.iter_mut().find(|record| record.arm() == arm)
     }
 
     /// The report, as far as things have come; `ended_at` when the last lane has ended.
     #[must_use]
     pub fn report(&self, ended_at: Option<Instant>) -> Report {
-        let mut endings: Vec<Ending> = self.groups.iter().map(Group::ending).collect();
-        endings.sort_by_key(|ending| ending.lanes.first().map(|lane| lane.at));
         Report {
             workload: self.workload.clone(),
             started_at: self.started_at,
             ended_at: ended_at.map(|at| self.clock.at(at)),
-            arms: vec![ArmReport {
-                arm: Arm::Target,
-                connections: i32::try_from(self.connections).unwrap_or(i32::MAX),
-                counts: self.counts,
-                cut_lifetime: Spread::of(self.cut_lifetimes.clone()),
-                endings,
-                server: self.server.clone(),
-            }],
+            arms: self.arms.iter().map(ArmRecord::report).collect(),
             problem: None,
-        }
-    }
-}
-
-/// What the detail says of ends that do not look alike; as `api` says it when it merges.
-const VARIOUS: &str = "various";
-
-impl Group {
-    fn ending(&self) -> Ending {
-        Ending {
-            outcome: self.outcome,
-            reason: self.reason,
-            form: self.form.clone(),
-            detail: self.detail.clone(),
-            n: self.n,
-            lifetime: Spread::of(self.lifetimes.clone()),
-            lanes: self.lanes.clone(),
         }
     }
 }

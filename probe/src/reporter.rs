@@ -12,7 +12,7 @@ use crate::{
     recorder::Recorder,
     termination::TerminationMessage,
 };
-use api::report::{Outcome, Problem, Report};
+use api::report::{Arm, Outcome, Problem, Report};
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -76,10 +76,11 @@ impl Reporter {
     }
 
     /// A connection was opened.
-    pub fn connected(&self, lane: usize, opened: &Opened) {
+    pub fn connected(&self, arm: Arm, lane: usize, opened: &Opened) {
         let now = Instant::now();
         let (local, peer) = opened.session.link().addresses();
         let event = Event::Connected {
+            arm,
             lane,
             local_port: local.map(|local| local.port()),
             peer,
@@ -88,21 +89,21 @@ impl Reporter {
         };
         self.print(now, event);
         self.with(|state| {
-            state.recorder.connected(&opened.server);
+            state.recorder.connected(arm, &opened.server);
             state.stale = true;
             state.write_if_due(now);
         });
     }
 
     /// A lane ended.
-    pub fn ended(&self, lane: usize, end: End) {
+    pub fn ended(&self, arm: Arm, lane: usize, end: End) {
         let now = Instant::now();
         let (outcome, reason) = (end.outcome, end.reason);
         let (form, detail) = (end.form.clone(), end.detail.clone());
         let told = self.with(|state| {
             let first_cut =
                 outcome == Outcome::Disconnected && state.recorder.counts().disconnected == 0;
-            let told = state.recorder.ended(lane, end);
+            let told = state.recorder.ended(arm, lane, end);
             state.stale = true;
             if first_cut {
                 state.write(now);
@@ -110,14 +111,21 @@ impl Reporter {
             state.write_if_due(now);
             told
         });
-        let story =
-            Story { outcome, reason, form: form.as_ref(), detail: detail.as_deref(), end: &told };
+        let story = Story {
+            arm,
+            outcome,
+            reason,
+            form: form.as_ref(),
+            detail: detail.as_deref(),
+            end: &told,
+        };
         self.print(
             now,
             match outcome {
                 Outcome::Disconnected => Event::Cut(story),
                 Outcome::Survived
                 | Outcome::RequestFailed
+                | Outcome::Deaf
                 | Outcome::ConnectFailed
                 | Outcome::Inconclusive => Event::Ended(story),
             },

@@ -14,7 +14,7 @@ use crate::{
     termination::TerminationMessage,
 };
 use api::{
-    report::{Inconclusive, Problem, Report},
+    report::{Arm, Inconclusive, Problem, Report},
     settings::{Settings, WorkloadSettings},
 };
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -42,16 +42,18 @@ pub struct Setup {
 /// Holds the connections until all have ended or `shutdown` comes.
 pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>) -> Exit {
     let chosen = choose(&setup);
-    let names = match &chosen {
+    let subjects: Vec<Subject> = match &chosen {
         Ok((settings, workloads)) => {
-            workloads.iter().map(|workload| (workload.name.clone(), settings.connections)).collect()
+            let arms: Vec<Arm> = settings.arms().map(|(arm, _)| arm).collect();
+            let subject = |w: &WorkloadSettings| (w.name.clone(), arms.clone(), w.connections);
+            workloads.iter().map(subject).collect()
         }
         // Whose settings can't be read has no name, but a report.
-        Err(_) => vec![(String::new(), 0)],
+        Err(_) => vec![(String::new(), Vec::new(), 0)],
     };
-    let (reporters, chosen) = match open_reports(&setup, &names, clock) {
+    let (reporters, chosen) = match open_reports(&setup, &subjects, clock) {
         Ok(reporters) => (reporters, chosen),
-        Err(problem) => (reporters(&names, clock, None), Err(problem)),
+        Err(problem) => (reporters(&subjects, clock, None), Err(problem)),
     };
     let stop = Stop::default();
     let finished = async {
@@ -86,6 +88,9 @@ pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>)
     exit
 }
 
+/// A workload's name, arms, and connections in each.
+type Subject = (String, Vec<Arm>, usize);
+
 /// The workloads that this process is to hold.
 fn choose(setup: &Setup) -> Result<(Settings, Vec<WorkloadSettings>), Problem> {
     let settings = setup.settings.clone()?;
@@ -104,13 +109,13 @@ fn choose(setup: &Setup) -> Result<(Settings, Vec<WorkloadSettings>), Problem> {
 
 fn open_reports(
     setup: &Setup,
-    names: &[(String, usize)],
+    subjects: &[Subject],
     clock: Clock,
 ) -> Result<Vec<Arc<Reporter>>, Problem> {
     let Some(path) = &setup.termination_log else {
-        return Ok(reporters(names, clock, None));
+        return Ok(reporters(subjects, clock, None));
     };
-    if names.len() > 1 {
+    if subjects.len() > 1 {
         return Err(problem::invalid(
             "A termination message holds the report of one workload. Write --index, or leave out \
              --termination-log.",
@@ -119,19 +124,19 @@ fn open_reports(
     let message = TerminationMessage::open(path).map_err(|error| {
         problem::invalid(&format!("{} can't be written: {error}.", path.display()))
     })?;
-    Ok(reporters(names, clock, Some(message)))
+    Ok(reporters(subjects, clock, Some(message)))
 }
 
 fn reporters(
-    names: &[(String, usize)],
+    subjects: &[Subject],
     clock: Clock,
     mut message: Option<TerminationMessage>,
 ) -> Vec<Arc<Reporter>> {
     let now = Instant::now();
-    names
+    subjects
         .iter()
-        .map(|(name, connections)| {
-            let recorder = Recorder::new(name, *connections, clock, now);
+        .map(|(name, arms, connections)| {
+            let recorder = Recorder::new(name, arms, *connections, clock, now);
             Arc::new(Reporter::new(clock, recorder, message.take()))
         })
         .collect()

@@ -1,5 +1,7 @@
 //! Removes what a Secret holds from texts of the server, before they leave the probe.
 
+use crate::target::Endpoint;
+
 /// Texts are cut to so many characters.
 const MAX_TEXT: usize = 200;
 /// Shorter values are only replaced where they stand alone: a database called `app` must not
@@ -24,6 +26,13 @@ impl Scrubber {
             .collect();
         secrets.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         Self { secrets }
+    }
+
+    /// Scrubs what these endpoints were given.
+    #[must_use]
+    pub fn of<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> Self {
+        let values: Vec<_> = endpoints.flat_map(Endpoint::secrets).collect();
+        Self::new(&values)
     }
 
     /// The text without secrets and control characters, of at most 200 characters.

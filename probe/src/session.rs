@@ -25,7 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// What all sessions of a run share.
 pub struct Observer {
     /// Our own stalls.
-    pub attention: Attention,
+    pub attention: Arc<Attention>,
     /// Cleans texts of the server.
     pub scrubber: Scrubber,
     /// How long a request may take.
@@ -105,14 +105,19 @@ impl Session {
         sent.map_err(|error| self.sign(Kind::Unsent(error)))
     }
 
-    /// Sends a simple query and waits for its answer: the error in it, if there is one.
+    /// Sends a simple query that may take `length`, and waits for its answer: the error in it, if
+    /// there is one.
     ///
     /// # Errors
     /// The session ended, or it gave no answer in time.
-    pub async fn ask(&mut self, sql: &str) -> Result<Option<ServerMessage>, Sign> {
+    pub async fn ask(
+        &mut self,
+        sql: &str,
+        length: Duration,
+    ) -> Result<Option<ServerMessage>, Sign> {
         let mut message = BytesMut::new();
         frontend::query(sql, &mut message).map_err(|error| self.sign(Kind::Unsent(error)))?;
-        let deadline = Instant::now() + self.observer.answer_timeout;
+        let deadline = Instant::now() + length + self.observer.answer_timeout;
         self.send(&message).await?;
         loop {
             match timeout_at(deadline, self.frame()).await {
@@ -203,7 +208,7 @@ impl Session {
     pub async fn leave(&mut self, sql: Option<&str>) {
         let goodbye = async {
             if let Some(sql) = sql.filter(|_| !self.asking)
-                && self.ask(sql).await.is_err()
+                && self.ask(sql, Duration::ZERO).await.is_err()
             {
                 return;
             }

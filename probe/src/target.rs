@@ -4,7 +4,6 @@ use crate::{
     mounts::{Keys, Mounted},
     password::Password,
     problem,
-    scrub::Scrubber,
     tls::{Authorities, Tls, Verification},
 };
 use api::{
@@ -87,14 +86,13 @@ impl Endpoint {
 
     /// Removes what identifies this endpoint and its owner from texts.
     #[must_use]
-    pub fn scrubber(&self) -> Scrubber {
-        let password = self.password.as_ref().map_or("", Password::reveal);
-        Scrubber::new(&[
-            (password, "<password>"),
+    pub fn secrets(&self) -> [(&str, &'static str); 4] {
+        [
+            (self.password.as_ref().map_or("", Password::reveal), "<password>"),
             (&self.user, "<user>"),
             (&self.database, "<database>"),
             (&self.host, "<host>"),
-        ])
+        ]
     }
 }
 

@@ -1,36 +1,65 @@
 //! What a connection does while it is held: one file for each pattern.
 
 use crate::held::{Ended, Held};
-use api::settings::Pattern;
+use api::pattern::Pattern;
 use tokio::time::Instant;
 
+mod active_transaction;
+mod beat;
 mod heartbeat;
 mod idle;
 mod idle_in_transaction;
+mod idle_ladder;
 mod listen;
+mod pulp_task;
+mod pulp_worker;
 mod session_variable;
+mod slow_statement;
 
 /// A harmless request: the lead-in's, and the proof at the end.
 pub const HARMLESS: &str = "SELECT 1";
 
-/// Follows a pattern from now until `end`. `run` names the run, for names of our own.
+/// What a lane of a workload is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// What to do.
+    pub pattern: &'a Pattern,
+    /// Name of the run, for names of our own.
+    pub run: &'a str,
+    /// Which lane it is.
+    pub lane: usize,
+    /// Until when.
+    pub end: Instant,
+}
+
+/// Follows a pattern from now until its end.
 ///
 /// # Errors
 /// It ended before.
-pub async fn hold(
-    pattern: &Pattern,
-    run: &str,
-    held: &mut Held,
-    end: Instant,
-) -> Result<(), Ended> {
+pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
+    let Order { pattern, run, lane, end } = order;
     match pattern {
         Pattern::Idle => idle::hold(held, end).await,
         Pattern::Heartbeat { interval_ms, statement } => {
             heartbeat::hold(held, end, *interval_ms, statement).await
         }
-        Pattern::IdleInTransaction => idle_in_transaction::hold(held, end).await,
+        Pattern::IdleInTransaction { statement } => {
+            idle_in_transaction::hold(held, end, statement).await
+        }
+        Pattern::ActiveTransaction { interval_ms, statement } => {
+            active_transaction::hold(held, end, *interval_ms, statement).await
+        }
         Pattern::SessionVariable => session_variable::hold(held, end).await,
-        Pattern::Listen => listen::hold(held, end, run).await,
+        Pattern::Listen | Pattern::ListenNotify { .. } => listen::hold(held, end, run).await,
+        Pattern::PulpWorker { interval_ms, table, listen } => {
+            let run = listen.then_some(run);
+            pulp_worker::hold(held, end, *interval_ms, table.as_deref(), run).await
+        }
+        Pattern::PulpTask { work_ms, in_transaction } => {
+            pulp_task::hold(held, end, *work_ms, *in_transaction).await
+        }
+        Pattern::SlowStatement => slow_statement::hold(held, end).await,
+        Pattern::IdleLadder { rungs_ms, .. } => idle_ladder::hold(held, end, rungs_ms, lane).await,
     }
 }
 
@@ -39,8 +68,19 @@ pub async fn hold(
 #[must_use]
 pub fn farewell(pattern: &Pattern, run: &str) -> Option<String> {
     match pattern {
-        Pattern::Idle | Pattern::Heartbeat { .. } | Pattern::SessionVariable => None,
-        Pattern::IdleInTransaction => Some("ROLLBACK".to_owned()),
-        Pattern::Listen => Some(listen::farewell(run)),
+        Pattern::Idle
+        | Pattern::Heartbeat { .. }
+        | Pattern::SessionVariable
+        | Pattern::PulpTask { in_transaction: false, .. }
+        | Pattern::PulpWorker { listen: false, .. }
+        | Pattern::SlowStatement
+        | Pattern::IdleLadder { .. } => None,
+        Pattern::IdleInTransaction { .. }
+        | Pattern::ActiveTransaction { .. }
+        | Pattern::PulpTask { .. } => Some("ROLLBACK".to_owned()),
+        Pattern::Listen | Pattern::ListenNotify { .. } => {
+            Some(format!("UNLISTEN {}", listen::channel(run, "")))
+        }
+        Pattern::PulpWorker { .. } => Some("UNLISTEN *".to_owned()),
     }
 }

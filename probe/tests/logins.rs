@@ -9,10 +9,12 @@
 
 mod fake;
 
+use api::settings::TcpSettings;
 use fake::{Fake, GOODBYE, WELCOME, fatal};
 use probe::{
-    connect::{self, Dialer, Opened, Refusal},
+    connect::{self, Dialer, Opened, Path, Refusal},
     password::Password,
+    scrub::Scrubber,
     session::Observer,
     stall::Attention,
     target::{Encryption, Endpoint},
@@ -36,13 +38,13 @@ async fn connect(server: &Fake, encryption: Encryption) -> Result<Opened, Refusa
         encryption,
     };
     let observer = Arc::new(Observer {
-        attention: Attention::new(Instant::now()),
-        scrubber: endpoint.scrubber(),
+        attention: Arc::new(Attention::new(Instant::now())),
+        scrubber: Scrubber::of(std::iter::once(&endpoint)),
         answer_timeout: Duration::from_secs(2),
     });
     let addresses = connect::resolve(&endpoint.host, endpoint.port).await.unwrap();
-    let dialer = Dialer { endpoint, addresses: Ok(addresses), observer };
-    dialer.connect(0).await
+    let path = Arc::new(Path { endpoint, addresses: Ok(addresses), observer });
+    Dialer { path, tcp: TcpSettings::default(), application_name: None }.connect(0).await
 }
 
 async fn refused(server: &Fake) -> Refusal {

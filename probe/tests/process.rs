@@ -50,10 +50,7 @@ fn given(port: u16) -> Given {
     let settings = json!({
         "run": "test-1",
         "target": { "secretName": "db", "port": port },
-        "durationMs": 1000,
-        "connections": 1,
-        "client": "Raw",
-        "workloads": [{ "name": "held", "pattern": "idle" }],
+        "workloads": [workload("held", &json!("idle"))],
         "indexes": [0],
     });
     let given = Given { folder, settings, args: Vec::new() };
@@ -64,6 +61,10 @@ fn given(port: u16) -> Given {
         ("sslmode", "disable"),
     ]);
     given
+}
+
+fn workload(name: &str, pattern: &Value) -> Value {
+    json!({ "name": name, "pattern": pattern, "durationMs": 1000, "connections": 1, "client": "Raw" })
 }
 
 impl Given {
@@ -77,7 +78,7 @@ impl Given {
     }
 
     fn set(mut self, key: &str, value: Value) -> Self {
-        self.settings[key] = value;
+        self.settings["workloads"][0][key] = value;
         self
     }
 
@@ -292,8 +293,8 @@ fn the_first_cut_is_told_at_once_by_message_and_readiness() {
     assert!(answer.ends_with("held: 1 of 1 ended connections did not survive.\n"));
     let metrics = get(port, "/metrics");
     for line in [
-        "connectionprobe_probe_cuts_total{form=\"Fin\",workload=\"held\"} 1",
-        "connectionprobe_probe_lanes{state=\"alive\",workload=\"held\"} 1",
+        "connectionprobe_probe_cuts_total{arm=\"Target\",form=\"Fin\",workload=\"held\"} 1",
+        "connectionprobe_probe_lanes{arm=\"Target\",state=\"alive\",workload=\"held\"} 1",
     ] {
         assert!(metrics.contains(line), "{metrics}");
     }
@@ -338,10 +339,10 @@ fn a_process_that_was_stopped_gives_an_interval_in_which_the_truth_lies() {
 #[test]
 fn by_hand_it_holds_all_workloads_and_sums_up() {
     let server = Fake::obliging();
-    let given = given(server.port).set(
-        "workloads",
-        json!([{ "name": "quiet", "pattern": "idle" }, { "name": "in-transaction", "pattern": "idleInTransaction" }]),
-    );
+    let mut given = given(server.port);
+    let statement = json!({ "idleInTransaction": { "statement": "SELECT 1" } });
+    given.settings["workloads"] =
+        json!([workload("quiet", &json!("idle")), workload("in-transaction", &statement)]);
     fs::write(given.path("settings.json"), given.settings.to_string()).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_connection-probe"))
         .args(["run", "--secrets"])

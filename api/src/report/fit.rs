@@ -197,7 +197,7 @@ mod tests {
 
     fn report(endings: Vec<Ending>) -> Report {
         let mut counts = Counts::default();
-        endings.iter().for_each(|e| counts.add(e.outcome, e.n));
+        endings.iter().for_each(|e| counts.count(e.outcome, e.n));
         Report {
             workload: "w".repeat(40),
             started_at: Timestamp::constant(1_800_000_000, 123_000_000),

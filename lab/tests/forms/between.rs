@@ -5,8 +5,8 @@ use super::{
 };
 use api::{
     close_form::{CloseWord, TcpEnd, TlsEnd},
+    pattern::Pattern,
     report::Phase,
-    settings::Pattern,
     target::TlsMode,
 };
 use lab::{
@@ -76,7 +76,9 @@ async fn pgbouncer_adds_a_second_message_when_its_server_connection_dies() {
         )
     });
     // In a transaction, so that a server connection is linked.
-    let held = holding(pgbouncer.port).pattern(Pattern::IdleInTransaction).start();
+    let held = holding(pgbouncer.port)
+        .pattern(Pattern::IdleInTransaction { statement: "SELECT 1".into() })
+        .start();
     let pid = block_in_place(|| postgres.backends_in(USER, "idle in transaction", 1))[0];
     let truth = done(|| drop(postgres.sql(&format!("SELECT pg_terminate_backend({pid})"))));
     let report = held.report().await;

@@ -3,8 +3,8 @@
 use super::{USER, assert_announced, codes, cut, done, holding, postgres_with};
 use api::{
     close_form::{CloseWord, MessageKind, TcpEnd, TlsEnd},
+    pattern::Pattern,
     report::{Outcome, Phase},
-    settings::Pattern,
     target::TlsMode,
 };
 use lab::{
@@ -50,7 +50,9 @@ async fn timers_of_the_server_cut_the_pattern_they_are_for() {
     });
     let beat = Pattern::Heartbeat { interval_ms: 200, statement: "SELECT 1".into() };
     let idle = holding(postgres.port).start();
-    let in_transaction = holding(postgres.port).pattern(Pattern::IdleInTransaction).start();
+    let in_transaction = holding(postgres.port)
+        .pattern(Pattern::IdleInTransaction { statement: "SELECT 1".into() })
+        .start();
     let variable = holding(postgres.port).pattern(Pattern::SessionVariable).start();
     let listen = holding(postgres.port).pattern(Pattern::Listen).start();
     let beat = holding(postgres.port).pattern(beat).start();

@@ -8,8 +8,7 @@ use crate::facts::{PodPhase, RunFacts};
 use api::{
     ConnectionProbeRunStatus, Settings,
     conditions::{State, Waiting},
-    lanes::Schedule,
-    measurement::{Measurement, Order},
+    measurement::Measurement,
     report::Inconclusive,
     run::{WorkloadResult, WorkloadState},
     text,
@@ -87,12 +86,8 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
 /// When the last connection of a measurement that starts now should have ended.
 pub(super) fn expected_end(measurement: &Measurement, start: Timestamp) -> Option<Timestamp> {
     let settings = Settings::new("", measurement, Vec::new()).ok()?;
-    let one = Schedule::last_end(settings.connections, settings.duration());
-    let pods = match measurement.order.unwrap_or_default() {
-        Order::Parallel => 1,
-        Order::Sequential => u32::try_from(settings.workloads.len()).unwrap_or(1),
-    };
-    start.checked_add(SignedDuration::try_from(one * pods).ok()?).ok()
+    let length = settings.last_end(measurement.order.unwrap_or_default());
+    start.checked_add(SignedDuration::try_from(length).ok()?).ok()
 }
 
 /// Minutes until another attempt, after so many.

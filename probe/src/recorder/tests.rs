@@ -1,16 +1,16 @@
 use super::*;
 use crate::{close::Verdict, connect::Refusal, life::Life};
 use api::{
-    close_form::{MessageKind, ServerMessage, TcpEnd},
+    close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd},
     lifetime::Lifetime,
-    report::{LIMIT, MAX_ENDINGS, Phase},
+    report::{LIMIT, MAX_ENDINGS, Outcome, Phase},
 };
 use std::time::Duration;
 
 fn recorder(connections: usize) -> (Recorder, Instant) {
     let start = Instant::now();
     let clock = Clock::new("2026-03-01T12:00:00Z".parse().unwrap(), start);
-    (Recorder::new("idle", connections, clock, start), start)
+    (Recorder::new("idle", &[Arm::Target], connections, clock, start), start)
 }
 
 fn message(text: &str) -> ServerMessage {
@@ -45,12 +45,12 @@ fn survived(start: Instant) -> End {
 #[tokio::test(start_paused = true)]
 async fn ends_that_look_alike_are_told_together_the_earliest_first() {
     let (mut recorder, start) = recorder(5);
-    (0..5).for_each(|_| recorder.connected(&Server::default()));
-    recorder.ended(3, cut(start, 40, vec![]));
-    recorder.ended(1, cut(start, 30, vec![message("a")]));
-    recorder.ended(2, cut(start, 20, vec![]));
-    recorder.ended(0, survived(start));
-    assert_eq!((recorder.alive(), recorder.waiting()), (1, 0));
+    (0..5).for_each(|_| recorder.connected(Arm::Target, &Server::default()));
+    recorder.ended(Arm::Target, 3, cut(start, 40, vec![]));
+    recorder.ended(Arm::Target, 1, cut(start, 30, vec![message("a")]));
+    recorder.ended(Arm::Target, 2, cut(start, 20, vec![]));
+    recorder.ended(Arm::Target, 0, survived(start));
+    assert_eq!((recorder.arms()[0].alive(), recorder.arms()[0].waiting()), (1, 0));
 
     let report = recorder.report(None);
     assert_eq!(report.ended_at, None);
@@ -76,7 +76,7 @@ async fn ends_that_look_alike_are_told_together_the_earliest_first() {
 async fn a_failed_login_has_no_lifetime_and_harms_readiness() {
     let (mut recorder, start) = recorder(2);
     assert!(recorder.is_unharmed());
-    recorder.ended(0, survived(start));
+    recorder.ended(Arm::Target, 0, survived(start));
     assert!(recorder.is_unharmed());
     let refusal = Refusal {
         reason: None,
@@ -84,7 +84,7 @@ async fn a_failed_login_has_no_lifetime_and_harms_readiness() {
         detail: "TCP connect: Connection refused".into(),
         peer: None,
     };
-    recorder.ended(1, End::refused(refusal, start));
+    recorder.ended(Arm::Target, 1, End::refused(refusal, start));
     assert!(!recorder.is_unharmed());
     let report = recorder.report(Some(start));
     let failed = &report.arms[0].endings[0];
@@ -97,9 +97,9 @@ async fn ten_thousand_different_ends_fit_and_keep_their_count() {
     let (mut recorder, start) = recorder(10_000);
     for lane in 0..10_000 {
         let said = vec![message(&format!("connection {lane} closed"))];
-        recorder.ended(lane, cut(start, 30, said));
+        recorder.ended(Arm::Target, lane, cut(start, 30, said));
     }
-    assert!(recorder.groups.len() <= MAX_GROUPS + 1);
+    assert!(recorder.report(None).arms[0].endings.len() <= 65);
     let message = recorder.report(None).to_message();
     assert!(message.len() <= LIMIT);
     let arm = Report::parse(&message).unwrap().arms.remove(0);
@@ -112,7 +112,8 @@ async fn ten_thousand_different_ends_fit_and_keep_their_count() {
 async fn the_first_connection_tells_of_the_server() {
     let (mut recorder, _) = recorder(2);
     for version in ["15.18", "16.1"] {
-        recorder.connected(&Server { version: Some(version.into()), ..Server::default() });
+        recorder
+            .connected(Arm::Target, &Server { version: Some(version.into()), ..Server::default() });
     }
     let server = recorder.report(None).arms.remove(0).server;
     assert_eq!(server.unwrap().version.as_deref(), Some("15.18"));

@@ -19,7 +19,7 @@ async fn session() -> (Session, TcpStream) {
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
     let observer = Observer {
-        attention: Attention::new(Instant::now()),
+        attention: Arc::new(Attention::new(Instant::now())),
         scrubber: Scrubber::default(),
         answer_timeout: TIMEOUT,
     };
@@ -100,7 +100,7 @@ async fn silence_is_waited_out_and_then_an_interval() {
     let (mut session, _server) = session().await;
     sleep(Duration::from_millis(50)).await;
     let begin = Instant::now();
-    let sign = session.ask("SELECT 1").await.unwrap_err();
+    let sign = session.ask("SELECT 1", Duration::ZERO).await.unwrap_err();
     assert!(begin.elapsed() >= TIMEOUT);
     let verdict = verdict(&mut session, sign).await;
     assert_eq!((verdict.form.word, verdict.form.tcp), (CloseWord::TimedOut, TcpEnd::Open));
@@ -138,9 +138,9 @@ async fn an_error_in_an_answer_is_returned_and_the_next_answer_has_none() {
         server.write_all(DONE).await.unwrap();
         let _ = server.read(&mut bytes).await;
     });
-    let refusal = session.ask("UPDATE t SET a = 1").await.unwrap();
+    let refusal = session.ask("UPDATE t SET a = 1", Duration::ZERO).await.unwrap();
     assert_eq!(refusal.unwrap().code, "25006");
-    assert_eq!(session.ask("SELECT 1").await.unwrap(), None);
+    assert_eq!(session.ask("SELECT 1", Duration::ZERO).await.unwrap(), None);
     assert_eq!(session.life().proof, session.life().request.unwrap());
 }
 
@@ -153,10 +153,10 @@ async fn a_fin_that_meets_a_request_is_an_interval_from_the_last_answer() {
         server.write_all(DONE).await.unwrap();
         let _ = server.read(&mut bytes).await;
     });
-    session.ask("SELECT 1").await.unwrap();
+    session.ask("SELECT 1", Duration::ZERO).await.unwrap();
     let answered = session.life().proof;
     sleep(Duration::from_millis(50)).await;
-    let sign = session.ask("SELECT 1").await.unwrap_err();
+    let sign = session.ask("SELECT 1", Duration::ZERO).await.unwrap_err();
     let verdict = verdict(&mut session, sign).await;
     assert_eq!((verdict.outcome, verdict.form.word), (Outcome::Disconnected, CloseWord::Fin));
     let established = session.life().established;

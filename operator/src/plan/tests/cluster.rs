@@ -9,7 +9,7 @@ use api::{
     lifetime::Spread,
     measurement::Measurement,
     names,
-    report::{Arm, ArmReport, Counts, Ending, Inconclusive, Outcome, Problem, ProblemReason},
+    report::{ArmReport, Counts, Ending, Inconclusive, Outcome, Problem, ProblemReason},
     run::Versions,
     target::Target,
     workload::{Idle, Workload},
@@ -31,7 +31,7 @@ impl Cluster {
     pub(super) fn with_probe(workloads: &str) -> Self {
         let workload = |name: &str| Workload {
             name: name.trim().to_owned(),
-            idle: Some(Idle {}),
+            idle: Some(Idle::default()),
             ..Workload::default()
         };
         let target = Target { secret_name: "pulp-db".into(), ..Target::default() };
@@ -273,12 +273,10 @@ pub(super) fn survivors(workload: &str, n: i32, after_ms: i64) -> Report {
         started_at: START,
         ended_at: Some(START),
         arms: vec![ArmReport {
-            arm: Arm::Target,
             connections: n,
             counts: Counts { survived: n, ..Counts::default() },
-            cut_lifetime: None,
             endings: vec![ending(Outcome::Survived, None, n, after_ms)],
-            server: None,
+            ..ArmReport::default()
         }],
         problem: None,
     }

@@ -1,0 +1,188 @@
+//! The record of one arm.
+
+use crate::{clock::Clock, end::End};
+use api::{
+    close_form::{CloseForm, CloseWord},
+    lifetime::Spread,
+    report::{Arm, ArmReport, Counts, Ending, Inconclusive, LaneEnd, Outcome, Server},
+};
+use std::collections::BTreeMap;
+
+/// Single connections that a group remembers: a report lists no more.
+const MAX_LANES: usize = 32;
+/// Groups that are kept apart. A server whose every message differs must not fill the memory.
+const MAX_GROUPS: usize = 64;
+
+/// The record of one arm.
+#[derive(Clone, Debug)]
+pub struct ArmRecord {
+    arm: Arm,
+    connections: usize,
+    connected: usize,
+    counts: Counts,
+    cut_words: BTreeMap<CloseWord, i32>,
+    /// Lifetimes of connections that were cut, in milliseconds; an interval by its upper end.
+    cut_lifetimes: Vec<i64>,
+    groups: Vec<Group>,
+    server: Option<Server>,
+}
+
+/// Ends that look alike.
+#[derive(Clone, Debug)]
+struct Group {
+    outcome: Outcome,
+    reason: Option<Inconclusive>,
+    form: Option<CloseForm>,
+    detail: Option<String>,
+    n: i32,
+    lifetimes: Vec<i64>,
+    lanes: Vec<LaneEnd>,
+}
+
+impl ArmRecord {
+    pub(super) fn new(arm: Arm, connections: usize) -> Self {
+        Self {
+            arm,
+            connections,
+            connected: 0,
+            counts: Counts::default(),
+            cut_words: BTreeMap::new(),
+            cut_lifetimes: Vec::new(),
+            groups: Vec::new(),
+            server: None,
+        }
+    }
+
+    /// Which path.
+    #[must_use]
+    pub fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    /// How many ended in which way.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many were cut, by close form.
+    #[must_use]
+    pub fn cut_words(&self) -> &BTreeMap<CloseWord, i32> {
+        &self.cut_words
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn alive(&self) -> usize {
+        let gone: usize = self.groups.iter().map(|group| group.lifetimes.len()).sum();
+        self.connected.saturating_sub(gone)
+    }
+
+    /// How many connections have not been opened yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let ended = usize::try_from(self.counts.ended()).unwrap_or_default();
+        self.connections.saturating_sub(ended + self.alive())
+    }
+
+    pub(super) fn connected(&mut self, server: &Server) {
+        self.connected += 1;
+        self.server.get_or_insert_with(|| server.clone());
+    }
+
+    pub(super) fn ended(&mut self, told: LaneEnd, end: End) {
+        self.counts.count(end.outcome, 1);
+        let lifetime = end.lifetime.map(|l| l.max_ms.unwrap_or(l.min_ms));
+        if end.outcome == Outcome::Disconnected {
+            self.cut_lifetimes.extend(lifetime);
+            if let Some(form) = &end.form {
+                *self.cut_words.entry(form.word).or_default() += 1;
+            }
+        }
+        let group = self.group(end);
+        group.n += 1;
+        group.lifetimes.extend(lifetime);
+        let place = group.lanes.partition_point(|other| other.at <= told.at);
+        if place < MAX_LANES {
+            group.lanes.insert(place, told);
+            group.lanes.truncate(MAX_LANES);
+        }
+    }
+
+    fn group(&mut self, end: End) -> &mut Group {
+        let full = self.groups.len() >= MAX_GROUPS;
+        let alike = |group: &Group| {
+            group.outcome == end.outcome
+                && group.reason == end.reason
+                && group.form == end.form
+                && group.detail == end.detail
+        };
+        let rest = |group: &Group| {
+            group.outcome == end.outcome
+                && group.reason == end.reason
+                && group.form.is_none()
+                && group.detail.as_deref() == Some(VARIOUS)
+        };
+        let found = self
+            .groups
+            .iter()
+            .position(alike)
+            .or_else(|| self.groups.iter().position(rest).filter(|_| full));
+        let index = found.unwrap_or_else(|| {
+            self.groups.push(Group {
+                outcome: end.outcome,
+                reason: end.reason,
+                form: end.form.filter(|_| !full),
+                detail: if full { Some(VARIOUS.to_owned()) } else { end.detail },
+                n: 0,
+                lifetimes: Vec::new(),
+                lanes: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        &mut self.groups[index]
+    }
+
+    pub(super) fn report(&self) -> ArmReport {
+        let mut endings: Vec<Ending> = self.groups.iter().map(Group::ending).collect();
+        endings.sort_by_key(|ending| ending.lanes.first().map(|lane| lane.at));
+        ArmReport {
+            arm: self.arm,
+            connections: i32::try_from(self.connections).unwrap_or(i32::MAX),
+            counts: self.counts,
+            cut_lifetime: Spread::of(self.cut_lifetimes.clone()),
+            endings,
+            server: self.server.clone(),
+        }
+    }
+}
+
+/// What is told of a lane alone.
+pub(super) fn told(clock: Clock, lane: usize, end: &End) -> LaneEnd {
+    LaneEnd {
+        lane: i32::try_from(lane).unwrap_or(i32::MAX),
+        phase: end.phase,
+        at: clock.at(end.at),
+        lifetime: end.lifetime,
+        clocks: end.clocks,
+        local_port: end.local_port.map(i32::from),
+        peer: end.peer.map(|peer| peer.to_string()),
+    }
+}
+
+/// What the detail says of ends that do not look alike; as `api` says it when it merges.
+const VARIOUS: &str = "various";
+
+impl Group {
+    fn ending(&self) -> Ending {
+        Ending {
+            outcome: self.outcome,
+            reason: self.reason,
+            form: self.form.clone(),
+            detail: self.detail.clone(),
+            n: self.n,
+            lifetime: Spread::of(self.lifetimes.clone()),
+            lanes: self.lanes.clone(),
+        }
+    }
+}
