@@ -1,5 +1,5 @@
 # What can be done here. `make` alone says it.
-.PHONY: help demo check test bench images deploy build generate lab down
+.PHONY: help demo check test bench images deploy build generate traces lab down
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -37,6 +37,9 @@ deploy: ## The manifests of the operator with IMAGE=…, on standard output: mak
 
 generate: ## Writes generated files anew: CRDs, snapshots.
 	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -p api --quiet
+
+traces: ## Records anew what psycopg and Django send, from PyPI's packages against a PostgreSQL on loopback.
+	GENERATE=1 $(CARGO) test --locked -p lab --test traces
 
 lab: ## Builds what is missing and starts the lab: Kubernetes, PostgreSQL, PgBouncer (root).
 	@lab/preflight

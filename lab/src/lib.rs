@@ -15,5 +15,6 @@ pub mod cluster;
 pub mod holding;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod recording;
 pub mod relay;
 pub mod server;
