@@ -1,4 +1,4 @@
-//! Where a Secret keeps host, port, database, user, password, sslmode and CA.
+//! Where a Secret keeps the parts of the credentials.
 //!
 //! One ordered table for the layouts of pulp-operator, app-interface, CloudNativePG, Crunchy,
 //! Zalando, servicebinding.io and libpq. The first name that the Secret has wins; a name that the
@@ -24,6 +24,8 @@ pub enum Part {
     Sslmode,
     /// Certificate authority in PEM.
     Ca,
+    /// `postgresql://` URI that holds several of the others.
+    Uri,
 }
 
 impl Part {
@@ -38,6 +40,7 @@ impl Part {
             Self::Password => &["POSTGRES_PASSWORD", "db.password", "password", "PGPASSWORD"],
             Self::Sslmode => &["POSTGRES_SSLMODE", "sslmode", "PGSSLMODE"],
             Self::Ca => &["db.ca_cert", "ca.crt", "ca"],
+            Self::Uri => &["uri", "DATABASE_URL"],
         }
     }
 
@@ -52,10 +55,13 @@ impl Part {
             Self::Password => "password",
             Self::Sslmode => "sslmode",
             Self::Ca => "ca",
+            Self::Uri => "uri",
         }
     }
 
-    fn named(self, keys: &SecretKeys) -> Option<&str> {
+    /// The key that the user named for it.
+    #[must_use]
+    pub fn named(self, keys: &SecretKeys) -> Option<&str> {
         match self {
             Self::Host => keys.host.as_deref(),
             Self::Port => keys.port.as_deref(),
@@ -64,6 +70,7 @@ impl Part {
             Self::Password => keys.password.as_deref(),
             Self::Sslmode => keys.sslmode.as_deref(),
             Self::Ca => keys.ca.as_deref(),
+            Self::Uri => keys.uri.as_deref(),
         }
     }
 }
@@ -101,28 +108,93 @@ pub fn find<'a>(
 mod tests {
     use super::*;
 
-    fn secret(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    const PARTS: [Part; 8] = [
+        Part::Host,
+        Part::Port,
+        Part::Database,
+        Part::User,
+        Part::Password,
+        Part::Sslmode,
+        Part::Ca,
+        Part::Uri,
+    ];
+
+    /// A Secret whose values are the names of its keys.
+    fn secret(keys: &str) -> BTreeMap<String, String> {
+        keys.split_whitespace().map(|key| (key.to_owned(), key.to_owned())).collect()
+    }
+
+    /// Which key is found for each part.
+    fn found(keys: &str) -> String {
+        let secret = secret(keys);
+        let keys = PARTS.map(|part| (part, find(&secret, &SecretKeys::default(), part).unwrap()));
+        let found =
+            keys.iter().filter_map(|(part, key)| Some(format!("{}={}", part.word(), (*key)?)));
+        found.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn pulp_operator_and_app_interface_are_found_by_themselves() {
-        let pulp = secret(&[("POSTGRES_HOST", "db1"), ("POSTGRES_USERNAME", "pulp")]);
-        let app_interface = secret(&[("db.host", "db2\n"), ("db.user", "svc")]);
-        let keys = SecretKeys::default();
-        assert_eq!(find(&pulp, &keys, Part::Host), Ok(Some("db1")));
-        assert_eq!(find(&pulp, &keys, Part::User), Ok(Some("pulp")));
-        assert_eq!(find(&app_interface, &keys, Part::Host), Ok(Some("db2")));
-        assert_eq!(find(&app_interface, &keys, Part::Port), Ok(None));
+    fn the_secrets_of_every_producer_are_read_as_they_are() {
+        let producers = [
+            // pulp/pulp-operator, controllers/repo_manager/secret.go: external_db_secret,
+            (
+                "POSTGRES_HOST POSTGRES_PORT POSTGRES_USERNAME POSTGRES_PASSWORD POSTGRES_DB_NAME POSTGRES_SSLMODE",
+                "host=POSTGRES_HOST port=POSTGRES_PORT database=POSTGRES_DB_NAME user=POSTGRES_USERNAME \
+                 password=POSTGRES_PASSWORD sslmode=POSTGRES_SSLMODE",
+            ),
+            // and its own database, whose host is `<name>-database-svc`.
+            (
+                "username password database port sslmode",
+                "port=port database=database user=username password=password sslmode=sslmode",
+            ),
+            // app-sre/er-aws-rds, module/outputs.tf; RedHatInsights/clowder reads the same keys.
+            (
+                "db.host db.port db.name db.user db.password db.ca_cert reset_password",
+                "host=db.host port=db.port database=db.name user=db.user password=db.password ca=db.ca_cert",
+            ),
+            // cloudnative-pg/cloudnative-pg, pkg/specs/secrets.go: `<cluster>-app`.
+            (
+                "username user password dbname host port pgpass uri jdbc-uri fqdn-uri fqdn-jdbc-uri",
+                "host=host port=port database=dbname user=username password=password uri=uri",
+            ),
+            // CrunchyData/postgres-operator, internal/controller/postgrescluster/postgres.go:
+            // `<cluster>-pguser-<user>`; its `verifier` is no password.
+            (
+                "host port user password verifier dbname uri jdbc-uri pgbouncer-host pgbouncer-port \
+                 pgbouncer-uri pgbouncer-jdbc-uri",
+                "host=host port=port database=dbname user=user password=password uri=uri",
+            ),
+            // zalando/postgres-operator, pkg/cluster/k8sres.go, generateSingleUserSecret.
+            ("username password", "user=username password=password"),
+            // servicebinding/spec, README.md, "Well-known Secret Entries"; `database` is customary.
+            (
+                "type provider host port database uri username password certificates private-key",
+                "host=host port=port database=database user=username password=password uri=uri",
+            ),
+            // libpq's environment variables (PostgreSQL documentation, "Environment Variables").
+            (
+                "PGHOST PGPORT PGDATABASE PGUSER PGPASSWORD PGSSLMODE",
+                "host=PGHOST port=PGPORT database=PGDATABASE user=PGUSER password=PGPASSWORD sslmode=PGSSLMODE",
+            ),
+        ];
+        for (keys, wanted) in producers {
+            assert_eq!(found(keys), wanted);
+        }
     }
 
     #[test]
     fn a_named_key_goes_first_and_must_be_there() {
-        let both = secret(&[("password", "a"), ("pw", "b")]);
-        let keys = SecretKeys { password: Some("pw".into()), ..SecretKeys::default() };
-        assert_eq!(find(&both, &keys, Part::Password), Ok(Some("b")));
-        let without = secret(&[("password", "a")]);
-        let missing = find(&without, &keys, Part::Password);
-        assert_eq!(missing, Err(MissingKey { part: Part::Password, key: "pw".into() }));
+        let keys = SecretKeys { uri: Some("pgbouncer-uri".into()), ..SecretKeys::default() };
+        let both = secret("uri pgbouncer-uri");
+        assert_eq!(find(&both, &keys, Part::Uri), Ok(Some("pgbouncer-uri")));
+        let without = secret("uri");
+        let missing = find(&without, &keys, Part::Uri);
+        assert_eq!(missing, Err(MissingKey { part: Part::Uri, key: "pgbouncer-uri".into() }));
+    }
+
+    #[test]
+    fn a_value_ends_before_its_line_break() {
+        let secret = BTreeMap::from([("host".to_owned(), "db \r\n".to_owned())]);
+        assert_eq!(find(&secret, &SecretKeys::default(), Part::Host), Ok(Some("db ")));
     }
 }

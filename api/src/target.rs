@@ -11,12 +11,13 @@ pub struct Target {
     /// Name of a Secret in the probe's namespace with the credentials. The kubelet mounts it into
     /// the probe pod; the operator never reads it. Common key names are found by themselves
     /// (pulp-operator, app-interface, CloudNativePG, Crunchy, Zalando, servicebinding, libpq's
-    /// PG* names); others are named in `keys`.
+    /// PG* names, a postgresql:// URI); others are named in `keys`. What is written in `target`
+    /// goes before a key of the Secret, and that before a part of the URI.
     #[schemars(schema_with = "crate::schema::object_name")]
     pub secret_name: String,
 
     /// Names of the Secret's keys, for Secrets whose key names are not known. A name given here goes
-    /// before the known ones.
+    /// before the known ones: `uri: pgbouncer-uri` takes everything from that URI that it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretKeys>,
 
@@ -41,7 +42,7 @@ pub struct Target {
     #[schemars(length(min = 1, max = 63))]
     pub user: Option<String>,
 
-    /// How the connection is encrypted and the server is verified. Absent: the Secret's sslmode; without
+    /// How the connection is encrypted, and who proves to be whom. Absent: the Secret's sslmode; without
     /// one, VerifyFull where the Secret has a CA, else Require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -79,9 +80,14 @@ pub struct SecretKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::object_key")]
     pub ca: Option<String>,
+    /// Key of a URI, `postgresql://user:password@host:port/database?sslmode=require` with special
+    /// characters percent-encoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::object_key")]
+    pub uri: Option<String>,
 }
 
-/// How a connection is encrypted and the server is verified.
+/// How a connection is encrypted, and who proves to be whom.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

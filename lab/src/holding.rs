@@ -60,6 +60,17 @@ impl Holding {
         }
     }
 
+    /// The same, but everything is in the Secret: a URI.
+    #[must_use]
+    pub fn of_uri(uri: &str) -> Self {
+        let mut holding = Self::new(0, "", "");
+        let target = &mut holding.settings.target;
+        (target.host, target.port, target.database) = (None, None, None);
+        (target.user, target.tls_mode) = (None, None);
+        holding.files = vec![("uri", uri.into())];
+        holding
+    }
+
     /// Does something else.
     #[must_use]
     pub fn pattern(mut self, pattern: Pattern) -> Self {

@@ -127,8 +127,8 @@ fn refused(text: &str) -> Failure {
 fn password(endpoint: &Endpoint) -> Result<&Password, Failure> {
     endpoint.password.as_ref().ok_or_else(|| {
         refused(
-            "the server asks for a password, and the Secret has no key that is known for one: \
-             name it in spec.target.keys.password",
+            "the server asks for a password, and the Secret has none under a known key or in a URI: \
+             name its key in spec.target.keys.password",
         )
     })
 }

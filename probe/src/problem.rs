@@ -45,23 +45,29 @@ pub fn named_key_missing(secret: &str, missing: &MissingKey, seen: &Keys) -> Pro
     problem(ProblemReason::SecretKeyMissing, &message)
 }
 
-/// Nothing in the Secret or the manifest is this part.
+/// Nothing in the Secret or the manifest is this part, which can be written there.
 #[must_use]
 pub fn part_missing(secret: &str, part: Part, seen: &Keys) -> Problem {
     let word = part.word();
-    let or_write = match part {
-        Part::Host | Part::Port | Part::Database | Part::User => {
-            format!(", or write spec.target.{word}")
-        }
-        Part::Password | Part::Sslmode | Part::Ca => String::new(),
-    };
     let message = format!(
-        "Secret {secret} has no {word}: none of {wanted}. It has {seen}. Name the right key in \
-         spec.target.keys.{word}{or_write}.",
+        "Secret {secret} has no {word}: none of {wanted}, and no URI ({uris}) with one. It has \
+         {seen}. Name the right key in spec.target.keys.{word} or spec.target.keys.uri, or write \
+         spec.target.{word}.",
         wanted = part.aliases().join(", "),
+        uris = Part::Uri.aliases().join(", "),
         seen = listed(seen),
     );
     problem(ProblemReason::SecretKeyMissing, &message)
+}
+
+/// The Secret's URI is none of PostgreSQL's.
+#[must_use]
+pub fn uri_unreadable(secret: &str) -> Problem {
+    invalid(&format!(
+        "The URI in Secret {secret} can't be read. It must look like \
+         postgresql://user:password@host:port/database?sslmode=require, with special characters \
+         percent-encoded (@ is %40). Correct it, or name other keys in spec.target.keys."
+    ))
 }
 
 /// The object that is to hold the CA lacks it.

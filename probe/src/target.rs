@@ -1,17 +1,16 @@
 //! Settings and mounted files in, an endpoint out.
 
 use crate::{
-    mounts::{Keys, Mounted},
+    mounts::Mounted,
     password::Password,
     problem,
     tls::{Authorities, Tls, Verification},
 };
-use api::{
-    report::Problem,
-    secret_keys::{self, Part},
-    settings::TargetSettings,
-    target::TlsMode,
-};
+use api::{report::Problem, secret_keys::Part, settings::TargetSettings, target::TlsMode};
+use parts::Parts;
+
+mod parts;
+mod uri;
 
 /// PostgreSQL's port.
 const DEFAULT_PORT: u16 = 5432;
@@ -31,6 +30,8 @@ pub struct Endpoint {
     pub password: Option<Password>,
     /// TLS.
     pub encryption: Encryption,
+    /// What else the Secret says of them, and what is put in its place in texts.
+    pub hidden: Vec<(Password, &'static str)>,
 }
 
 /// Whether a connection is encrypted.
@@ -50,33 +51,24 @@ impl Endpoint {
     /// # Errors
     /// What is missing or can't be used, and what to do.
     pub fn new(target: &TargetSettings, mounted: &Mounted) -> Result<Self, Problem> {
-        let secret = &mounted.secret;
-        if secret.is_empty() {
-            return Err(problem::secret_not_found(&target.secret_name));
-        }
-        let find = |part| find(target, secret, part);
-        let needed = |part, written: &Option<String>| {
-            match written {
-                Some(written) => Some(written.clone()),
-                None => find(part)?.map(str::to_owned),
-            }
-            .ok_or_else(|| problem::part_missing(&target.secret_name, part, secret))
-        };
-        let host = needed(Part::Host, &target.host)?;
-        let user = needed(Part::User, &target.user)?;
+        let parts = Parts::new(target, mounted)?;
+        let host = parts.needed(Part::Host, target.host.as_deref())?;
+        check_host(&target.secret_name, &host)?;
+        let user = parts.needed(Part::User, target.user.as_deref())?;
         let database = match &target.database {
             Some(database) => database.clone(),
             // As libpq does.
-            None => find(Part::Database)?.unwrap_or(&user).to_owned(),
+            None => parts.find(Part::Database)?.unwrap_or(&user).to_owned(),
         };
-        let port = match (target.port, find(Part::Port)?) {
+        let port = match (target.port, parts.find(Part::Port)?) {
             (Some(port), _) => port,
             (None, None) => DEFAULT_PORT,
             (None, Some(port)) => parse_port(&target.secret_name, port)?,
         };
         Ok(Self {
-            encryption: encryption(target, mounted, &host)?,
-            password: find(Part::Password)?.map(Password::new),
+            encryption: encryption(target, mounted, &parts, &host)?,
+            password: parts.find(Part::Password)?.map(Password::new),
+            hidden: parts.hidden()?,
             host,
             port,
             database,
@@ -84,27 +76,29 @@ impl Endpoint {
         })
     }
 
-    /// Removes what identifies this endpoint and its owner from texts.
-    #[must_use]
-    pub fn secrets(&self) -> [(&str, &'static str); 4] {
-        [
-            (self.password.as_ref().map_or("", Password::reveal), "<password>"),
-            (&self.user, "<user>"),
-            (&self.database, "<database>"),
-            (&self.host, "<host>"),
-        ]
+    /// What identifies this endpoint and its owner, with what stands for it in texts.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let password = self.password.as_ref().map_or("", Password::reveal);
+        let used = [
+            (password, "<password>"),
+            (&*self.user, "<user>"),
+            (&*self.database, "<database>"),
+            (&*self.host, "<host>"),
+        ];
+        used.into_iter().chain(self.hidden.iter().map(|(value, word)| (value.reveal(), *word)))
     }
 }
 
-/// A value of the Secret; an empty one is as good as none.
-fn find<'a>(
-    target: &TargetSettings,
-    secret: &'a Keys,
-    part: Part,
-) -> Result<Option<&'a str>, Problem> {
-    secret_keys::find(secret, &target.keys, part)
-        .map(|value| value.filter(|value| !value.is_empty()))
-        .map_err(|missing| problem::named_key_missing(&target.secret_name, &missing, secret))
+/// libpq also takes lists of hosts and folders of Unix sockets.
+fn check_host(secret: &str, host: &str) -> Result<(), Problem> {
+    let what = match host {
+        _ if host.contains(',') => "a list of several, and a probe measures one path",
+        _ if host.starts_with(['/', '@']) => "a Unix socket, and a probe measures TCP",
+        _ => return Ok(()),
+    };
+    Err(problem::invalid(&format!(
+        "The host in Secret {secret} is {what}. Write spec.target.host and port."
+    )))
 }
 
 fn parse_port(secret: &str, port: &str) -> Result<u16, Problem> {
@@ -121,16 +115,17 @@ fn parse_port(secret: &str, port: &str) -> Result<u16, Problem> {
 fn encryption(
     target: &TargetSettings,
     mounted: &Mounted,
+    parts: &Parts<'_>,
     host: &str,
 ) -> Result<Encryption, Problem> {
     let mode = match target.tls_mode {
         Some(mode) => Some(mode),
-        None => sslmode(target, &mounted.secret)?,
+        None => sslmode(target, parts)?,
     };
     if mode == Some(TlsMode::Disable) {
         return Ok(Encryption::Never);
     }
-    let authorities = authorities(target, mounted)?;
+    let authorities = authorities(target, mounted, parts)?;
     let mode = mode.unwrap_or(match authorities {
         Some(_) => TlsMode::VerifyFull,
         None => TlsMode::Require,
@@ -157,8 +152,8 @@ fn encryption(
     })
 }
 
-fn sslmode(target: &TargetSettings, secret: &Keys) -> Result<Option<TlsMode>, Problem> {
-    let Some(sslmode) = find(target, secret, Part::Sslmode)? else {
+fn sslmode(target: &TargetSettings, parts: &Parts<'_>) -> Result<Option<TlsMode>, Problem> {
+    let Some(sslmode) = parts.find(Part::Sslmode)? else {
         return Ok(None);
     };
     TlsMode::from_sslmode(sslmode.trim()).map(Some).ok_or_else(|| {
@@ -171,13 +166,17 @@ fn sslmode(target: &TargetSettings, secret: &Keys) -> Result<Option<TlsMode>, Pr
 }
 
 /// The certificate authority that the manifest names, else the one in the Secret.
-fn authorities(target: &TargetSettings, mounted: &Mounted) -> Result<Option<Authorities>, Problem> {
+fn authorities(
+    target: &TargetSettings,
+    mounted: &Mounted,
+    parts: &Parts<'_>,
+) -> Result<Option<Authorities>, Problem> {
     let (pem, holder) = match &target.ca {
         Some(source) => match mounted.ca.get(&source.key) {
             Some(pem) => (pem.as_str(), format!("Key {} of {}", source.key, source.name)),
             None => return Err(problem::ca_not_found(source, &mounted.ca)),
         },
-        None => match find(target, &mounted.secret, Part::Ca)? {
+        None => match parts.find(Part::Ca)? {
             Some(pem) => (pem, format!("The CA in Secret {}", target.secret_name)),
             None => return Ok(None),
         },

@@ -36,6 +36,7 @@ async fn connect(server: &Fake, encryption: Encryption) -> Result<Opened, Refusa
         user: "u".into(),
         password: Some(Password::new(PASSWORD)),
         encryption,
+        hidden: Vec::new(),
     };
     let observer = Arc::new(Observer {
         attention: Arc::new(Attention::new(Instant::now())),

@@ -64,6 +64,30 @@ async fn logins_are_as_safe_as_they_can_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_uri_alone_opens_a_connection() {
+    let authority = Authority::default();
+    let identity = authority.identity(&["127.0.0.1"]);
+    let postgres = postgres_with(&postgres::Options {
+        identity: Some(&identity),
+        ..postgres::Options::default()
+    });
+    block_in_place(|| postgres.role("svc@uri", "p@ss/w+r d:#%?"));
+    let by_password = |password: &str| {
+        let place = format!("127.0.0.1:{}/postgres?sslmode=verify-full", postgres.port);
+        Holding::of_uri(&format!("postgresql://svc%40uri:{password}@{place}\n"))
+    };
+    let right = by_password("p%40ss%2Fw+r%20d:#%25?");
+    let report = right.ca(&authority.pem()).duration(ms(1000)).run().await;
+    assert_eq!(only_ending(&report).outcome, Outcome::Survived);
+    let server = report.arms[0].server.clone().expect("a server");
+    assert_eq!(server.tls.as_deref(), Some("TLSv1.3, VerifyFull"));
+
+    let report = by_password("p").ca(&authority.pem()).run().await;
+    let message = &only_ending(&report).form.as_ref().expect("a form").messages[0];
+    assert_eq!(message.text, "password authentication failed for user \"<user>\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_cannot_be_opened_says_why() {
     let authority = Authority::default();
     let identity = authority.identity(&["db.example"]);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{mounts::Keys, scrub::Scrubber};
 use api::{
     report::ProblemReason,
     settings::{CaKind, CaSource},
@@ -34,7 +35,7 @@ fn pulp() -> Vec<(&'static str, &'static str)> {
 }
 
 fn mounted(secret: &[(&str, &str)]) -> Mounted {
-    Mounted { secret: keys(secret), ca: Keys::new() }
+    Mounted { secret: keys(secret), ..Mounted::default() }
 }
 
 fn ca() -> String {
@@ -96,7 +97,8 @@ fn a_missing_secret_or_key_names_what_was_seen_and_wanted() {
     assert_eq!(reason, ProblemReason::SecretKeyMissing);
     assert!(message.contains("It has adres, user."), "{message}");
     assert!(message.contains("POSTGRES_HOST, db.host"), "{message}");
-    assert!(message.contains("spec.target.keys.host, or write spec.target.host"));
+    assert!(message.contains("no URI (uri, DATABASE_URL) with one"), "{message}");
+    assert!(message.ends_with("or write spec.target.host."), "{message}");
     assert!(!message.contains("geheim"));
 
     let named = TargetSettings {
@@ -108,13 +110,118 @@ fn a_missing_secret_or_key_names_what_was_seen_and_wanted() {
     assert!(message.contains("no key pw, which spec.target.keys.password names"));
 }
 
+const URI: &str = "postgresql://of_uri:pw%40uri@uri.example:1111/uri_db?sslmode=disable";
+
+/// User, host, port, database, password and TLS mode.
+fn summary(target: &TargetSettings, mounted: &Mounted) -> String {
+    let Endpoint { user, host, port, database, password, .. } =
+        Endpoint::new(target, mounted).unwrap();
+    let password = password.as_ref().map_or("", Password::reveal);
+    format!("{user} {host}:{port}/{database} {password} {}", mode_of(target, mounted))
+}
+
+#[test]
+fn the_manifest_goes_before_a_key_and_a_key_before_the_uri() {
+    let named = |keys| TargetSettings { keys, ..target() };
+    let uri = Some("dsn".to_owned());
+    let name = || SecretKeys { uri: uri.clone(), ..SecretKeys::default() };
+    let host = Some("host".to_owned());
+    for (target, secret, wanted) in [
+        (target(), mounted(&[("uri", URI)]), "of_uri uri.example:1111/uri_db pw@uri -"),
+        (
+            target(),
+            mounted(&[("uri", URI), ("host", "h"), ("sslmode", "require"), ("port", "")]),
+            "of_uri h:1111/uri_db pw@uri Require",
+        ),
+        (
+            TargetSettings { host: Some("proxy".into()), port: Some(2), ..target() },
+            mounted(&[("uri", URI), ("host", "h"), ("password", "k")]),
+            "of_uri proxy:2/uri_db k -",
+        ),
+        // A URI that the user names goes before keys that are only known, and not before named ones.
+        (
+            named(name()),
+            mounted(&[("dsn", URI), ("uri", "x"), ("host", "h"), ("password", "k")]),
+            "of_uri uri.example:1111/uri_db pw@uri -",
+        ),
+        (
+            named(SecretKeys { host, ..name() }),
+            mounted(&[("dsn", URI), ("host", "h"), ("port", "2")]),
+            "of_uri h:1111/uri_db pw@uri -",
+        ),
+        (
+            named(name()),
+            mounted(&[("dsn", "postgresql://h/d"), ("user", "u"), ("sslmode", "prefer")]),
+            "u h:5432/d  Prefer?",
+        ),
+        // What can't be read and is not needed does no harm.
+        (
+            target(),
+            mounted(&[("uri", "amqp://x"), ("host", "h"), ("user", "u")]),
+            "u h:5432/u  Require",
+        ),
+    ] {
+        assert_eq!(summary(&target, &secret), wanted);
+    }
+}
+
+#[test]
+fn a_uri_that_cannot_be_used_says_why_and_not_what_it_is() {
+    let dsn = SecretKeys { uri: Some("dsn".into()), ..SecretKeys::default() };
+    let named = TargetSettings { keys: dsn, ..target() };
+    for (target, secret, wanted) in [
+        (target(), mounted(&[("uri", "jdbc:postgresql://geheim/d")]), "can't be read"),
+        (
+            named.clone(),
+            mounted(&[("dsn", "postgresql://u:ge@heim@h"), ("host", "h"), ("user", "u")]),
+            "can't be read",
+        ),
+        (
+            named,
+            mounted(&[("uri", URI)]),
+            "no key dsn, which spec.target.keys.uri names. It has uri.",
+        ),
+        (target(), mounted(&[("uri", "postgresql://u@geheim1,geheim2:7/d")]), "a list of several"),
+        (target(), mounted(&[("uri", "postgresql://u@%2Fgeheim/d")]), "a Unix socket"),
+        (target(), mounted(&[("uri", "postgresql://u@h:geheim/d")]), "no number from 1 to 65535"),
+        (target(), mounted(&[("uri", "postgresql://u@h/d?sslmode=geheim")]), "none of disable"),
+        (target(), mounted(&[("uri", "postgresql://h/geheim")]), "has no user"),
+    ] {
+        let (_, message) = problem_of(&target, &secret);
+        assert!(message.contains(wanted), "{wanted}: {message}");
+        assert!(!message.contains("geheim"), "{message}");
+    }
+    // One host of its own makes a list usable.
+    let proxy = TargetSettings { host: Some("proxy".into()), ..target() };
+    let summary = summary(&proxy, &mounted(&[("uri", "postgresql://u:p@a,b/d")]));
+    assert_eq!(summary, "u proxy:5432/d p Require");
+}
+
+#[test]
+fn nothing_that_the_secret_says_is_shown_wherever_it_stands_and_whether_it_is_used() {
+    let proxy = TargetSettings {
+        host: Some("proxy.example".into()),
+        user: Some("probe".into()),
+        ..target()
+    };
+    let secret = mounted(&[("uri", URI), ("host", "db.example"), ("password", "hunter22")]);
+    let endpoint = Endpoint::new(&proxy, &secret).unwrap();
+    let scrubber = Scrubber::of([&endpoint].into_iter());
+    assert_eq!(
+        scrubber.clean(&format!(
+            "{URI}; proxy.example db.example uri.example probe of_uri pw@uri hunter22 uri_db"
+        )),
+        "<uri>; <host> <host> <host> <user> <user> <password> <password> <database>"
+    );
+}
+
 #[test]
 fn an_absent_mode_is_the_secrets_else_as_strict_as_can_be() {
     let ca = ca();
     let with = |extra: &[(&str, &str)]| {
         let mut secret = keys(&pulp());
         secret.extend(keys(extra));
-        Mounted { secret, ca: Keys::new() }
+        Mounted { secret, ..Mounted::default() }
     };
     assert_eq!(mode_of(&target(), &with(&[])), "Require");
     assert_eq!(mode_of(&target(), &with(&[("ca.crt", &ca)])), "VerifyFull");
