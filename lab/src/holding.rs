@@ -93,6 +93,14 @@ impl Holding {
         self
     }
 
+    /// Holds the same connections on another port of loopback.
+    #[must_use]
+    pub fn control(mut self, port: u16) -> Self {
+        let target = self.settings.target.clone();
+        self.settings.control = Some(TargetSettings { port: Some(port), ..target });
+        self
+    }
+
     /// Connects to another name.
     #[must_use]
     pub fn host(mut self, host: &str) -> Self {

@@ -1,6 +1,13 @@
 //! A TCP relay with faults: what a load balancer, a NAT or a firewall may do to a connection.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -31,6 +38,7 @@ pub struct Relay {
     /// Its port on 127.0.0.1.
     pub port: u16,
     fault: watch::Sender<Fault>,
+    accepted: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -40,12 +48,21 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its number").port();
         let (fault, seen) = watch::channel(Fault::None);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&accepted);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(relay(client, SocketAddr::from(([127, 0, 0, 1], to)), seen.clone()));
             }
         });
-        Self { port, fault, task }
+        Self { port, fault, accepted, task }
+    }
+
+    /// How many connections have come so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// Does this to all connections.

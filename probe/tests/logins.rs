@@ -20,7 +20,7 @@ use probe::{
     target::{Encryption, Endpoint},
     tls::{Tls, Verification},
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 const PASSWORD: &str = "s3cret-of-the-test";
@@ -28,24 +28,32 @@ const MD5_REQUEST: &[u8] = b"R\0\0\0\x0c\0\0\0\x05salt";
 const CLEARTEXT_REQUEST: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 const SASL_REQUEST: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
 
-async fn connect(server: &Fake, encryption: Encryption) -> Result<Opened, Refusal> {
-    let endpoint = Endpoint {
+fn endpoint(port: u16, encryption: Encryption) -> Endpoint {
+    Endpoint {
         host: "127.0.0.1".into(),
-        port: server.port,
+        port,
         database: "d".into(),
         user: "u".into(),
         password: Some(Password::new(PASSWORD)),
         encryption,
         hidden: Vec::new(),
-    };
+    }
+}
+
+async fn connect(server: &Fake, encryption: Encryption) -> Result<Opened, Refusal> {
+    let endpoint = endpoint(server.port, encryption);
+    let addresses = connect::resolve(&endpoint.host, endpoint.port).await.unwrap();
+    dialer(endpoint, addresses).connect(0).await
+}
+
+fn dialer(endpoint: Endpoint, addresses: Vec<SocketAddr>) -> Dialer {
     let observer = Arc::new(Observer {
         attention: Arc::new(Attention::new(Instant::now())),
         scrubber: Scrubber::of(std::iter::once(&endpoint)),
         answer_timeout: Duration::from_secs(2),
     });
-    let addresses = connect::resolve(&endpoint.host, endpoint.port).await.unwrap();
     let path = Arc::new(Path { endpoint, addresses: Ok(addresses), observer });
-    Dialer { path, tcp: TcpSettings::default(), application_name: None }.connect(0).await
+    Dialer { path, tcp: TcpSettings::default(), application_name: None }
 }
 
 async fn refused(server: &Fake) -> Refusal {
@@ -155,4 +163,23 @@ async fn what_the_server_said_before_it_hung_up_is_kept() {
     let refusal = refused(&server).await;
     assert_eq!(refusal.reason, Some(api::report::Inconclusive::PoolExhausted));
     assert_eq!(refusal.form.expect("a form").messages[0].code, "53300");
+}
+
+#[tokio::test]
+async fn lanes_are_spread_over_all_addresses_and_pass_by_a_dead_one() {
+    let servers = [Fake::obliging(), Fake::obliging()];
+    let mut addresses: Vec<SocketAddr> =
+        servers.iter().map(|server| SocketAddr::from(([127, 0, 0, 1], server.port))).collect();
+    let (first, second) = (addresses[0], addresses[1]);
+    let peer = |opened: Result<Opened, Refusal>| {
+        opened.unwrap_or_else(|refusal| panic!("{refusal:?}")).session.link().addresses().1.unwrap()
+    };
+    let spread = dialer(endpoint(0, Encryption::Never), addresses.clone());
+    for (lane, expected) in [(0, first), (1, second), (2, first)] {
+        assert_eq!(peer(spread.connect(lane).await), expected);
+    }
+    // Nobody listens there.
+    addresses[0] = SocketAddr::from(([127, 0, 0, 1], 1));
+    let past = dialer(endpoint(0, Encryption::Never), addresses);
+    assert_eq!(peer(past.connect(0).await), second);
 }

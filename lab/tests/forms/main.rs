@@ -18,6 +18,7 @@ use tokio::task::block_in_place;
 mod between;
 mod login;
 mod ours;
+mod paths;
 mod server;
 
 const USER: &str = "svc_probe";
