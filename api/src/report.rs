@@ -10,14 +10,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Add;
 
+mod evidence;
 mod fit;
 mod reason;
 
+pub use evidence::{Cost, Lapses, TcpTimers};
 pub use fit::{LIMIT, MAX_ENDINGS, shorten};
 pub use reason::Inconclusive;
 
 /// The report of one workload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Name of the workload.
@@ -33,6 +35,10 @@ pub struct Report {
     /// The arms: `Target` is the measured path, `Control` the one to compare with.
     #[schemars(length(max = 2))]
     pub arms: Vec<ArmReport>,
+    /// Times when the probe itself did not look, for 5 ms or longer: its process was stopped, or
+    /// the processor busy. What ended meanwhile is known as an interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls: Option<Lapses>,
     /// Why nothing could be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -58,6 +64,12 @@ pub struct ArmReport {
     /// What the server told at login, of the first connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,
+    /// TCP's timers, of the first connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpTimers>,
+    /// What the server was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// A path under test.
@@ -181,6 +193,9 @@ pub struct LaneEnd {
     /// What the clocks showed when the end was noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
+    /// Requests that had been answered since the login: the next one is the one that met the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<i32>,
     /// Our TCP port, for joining with logs of the server or proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_port: Option<i32>,
@@ -358,8 +373,8 @@ impl Report {
             workload: workload.to_owned(),
             started_at,
             ended_at: Some(started_at),
-            arms: Vec::new(),
             problem: Some(problem),
+            ..Self::default()
         }
     }
 

@@ -64,6 +64,8 @@ pub struct Verdict {
     pub lifetime: Lifetime,
     /// What the clocks showed.
     pub clocks: Clocks,
+    /// Requests that had been answered.
+    pub requests: u32,
 }
 
 /// Judges an end.
@@ -109,6 +111,7 @@ pub fn classify(symptoms: Symptoms) -> Verdict {
         noticed: noticed.at,
         lifetime,
         clocks: life.clocks(noticed.at),
+        requests: life.requests,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use api::{
     close_form::CloseForm,
-    report::{Inconclusive, Server},
+    report::{Inconclusive, Server, TcpTimers},
     settings::{TcpSettings, WorkloadSettings},
 };
 use bytes::BytesMut;
@@ -37,14 +37,14 @@ pub struct Path {
     pub endpoint: Endpoint,
     /// The host's addresses, over which lanes are spread, or why there are none.
     pub addresses: Result<Vec<SocketAddr>, String>,
-    /// What its sessions share.
-    pub observer: Arc<Observer>,
 }
 
 /// Opens a workload's connections on one path.
 pub struct Dialer {
     /// The path.
     pub path: Arc<Path>,
+    /// What its sessions share.
+    pub observer: Arc<Observer>,
     /// TCP's timers.
     pub tcp: TcpSettings,
     /// What the connections call themselves.
@@ -59,6 +59,8 @@ pub struct Opened {
     pub phases: Phases,
     /// What the server told.
     pub server: Server,
+    /// TCP's timers that are in force, if the kernel tells.
+    pub tcp: Option<TcpTimers>,
 }
 
 /// Milliseconds that each phase took.
@@ -93,9 +95,10 @@ pub struct Refusal {
 impl Dialer {
     /// For the connections of this workload.
     #[must_use]
-    pub fn new(path: &Arc<Path>, workload: &WorkloadSettings) -> Self {
+    pub fn new(path: &Arc<Path>, workload: &WorkloadSettings, observer: Observer) -> Self {
         Self {
             path: Arc::clone(path),
+            observer: Arc::new(observer),
             tcp: workload.tcp,
             application_name: workload.application_name.clone(),
         }
@@ -112,7 +115,7 @@ impl Dialer {
             Err(attempt.refusal(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
         });
         result.map_err(|mut refusal| {
-            refusal.detail = self.path.observer.scrubber.clean(&refusal.detail);
+            refusal.detail = self.observer.scrubber.clean(&refusal.detail);
             refusal
         })
     }
@@ -146,6 +149,7 @@ impl Attempt<'_> {
         let tcp = self.tcp(lane).await?;
         let established = Instant::now();
         phases.tcp_ms = lap.lap();
+        let timers = tcp_options::in_force(&tcp).ok();
 
         let mut link = Link::new(tcp);
         let mut server = Server::default();
@@ -173,15 +177,15 @@ impl Attempt<'_> {
         }
 
         self.phase = "login";
-        let mut session = Session::new(link, established, Arc::clone(&self.dialer.path.observer));
+        let mut session = Session::new(link, established, Arc::clone(&self.dialer.observer));
         let name = self.dialer.application_name.as_deref();
         match auth::log_in(&mut session, &self.dialer.path.endpoint, name, verified).await {
             Ok(logged_in) => {
                 phases.login_ms = lap.lap();
-                let clean = |text: String| self.dialer.path.observer.scrubber.clean(&text);
+                let clean = |text: String| self.dialer.observer.scrubber.clean(&text);
                 server.version = logged_in.version.map(clean).map(|v| v.chars().take(64).collect());
                 server.auth = Some(logged_in.auth.to_owned());
-                Ok(Opened { session, phases, server })
+                Ok(Opened { session, phases, server, tcp: timers })
             }
             Err(Failure::Refused(text)) => {
                 session.leave(None).await;

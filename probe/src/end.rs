@@ -28,6 +28,8 @@ pub struct End {
     pub lifetime: Option<Lifetime>,
     /// What the clocks showed.
     pub clocks: Option<Clocks>,
+    /// Requests that had been answered.
+    pub requests: Option<u32>,
     /// Our TCP port.
     pub local_port: Option<u16>,
     /// The peer.
@@ -45,6 +47,7 @@ impl End {
             at,
             lifetime: None,
             clocks: None,
+            requests: None,
             local_port: None,
             peer: None,
         }
@@ -80,6 +83,7 @@ impl End {
             form: Some(verdict.form),
             lifetime: Some(verdict.lifetime),
             clocks: Some(verdict.clocks),
+            requests: Some(verdict.requests),
             ..Self::new(verdict.outcome, phase, verdict.noticed)
         }
     }
@@ -124,6 +128,7 @@ impl End {
         Self {
             lifetime: Some(Lifetime::at_least(lived)),
             clocks: Some(life.clocks(at)),
+            requests: Some(life.requests),
             ..Self::new(outcome, phase, at)
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     run::Setup,
     scrub::Scrubber,
     session::Observer,
-    stall::Attention,
+    stall::{Attention, GRACE},
     stop::Stop,
     target::Endpoint,
 };
@@ -26,8 +26,6 @@ use tokio::{
 
 /// Mounts are looked at so often while something is missing.
 const POLL: Duration = Duration::from_secs(1);
-/// A stall of the process is told when it was at least so long.
-const TELL_STALL: Duration = Duration::from_secs(1);
 
 /// All that holding needs.
 pub struct Hold<'a> {
@@ -57,18 +55,26 @@ impl Hold<'_> {
             arms = self.endpoints() => arms?,
         };
         let attention = Arc::new(Attention::new(Instant::now()));
-        let arms = self.resolved(arms, &attention).await;
+        let observer = Observer {
+            // A server of one path may well name the other's host or role.
+            scrubber: Scrubber::of(arms.iter().map(|(_, endpoint)| endpoint)),
+            answer_timeout: self.setup.answer_timeout,
+            attention: Arc::clone(&attention),
+            meter: Arc::default(),
+        };
+        let arms = resolved(arms).await;
         let mut lanes = JoinSet::new();
         let start = Instant::now();
         for (workload, reporter) in workloads.iter().zip(self.reporters) {
             reporter.started(&self.settings.run, workload.connections, workload.duration_ms, start);
             for (arm, path) in &arms {
+                let observer = Observer { meter: reporter.meter(*arm), ..observer.clone() };
                 let course = Arc::new(Course {
                     run: self.settings.run.clone(),
                     workload: workload.clone(),
                     arm: *arm,
                     start,
-                    dialer: Dialer::new(path, workload),
+                    dialer: Dialer::new(path, workload, observer),
                     reporter: Arc::clone(reporter),
                 });
                 for lane in 0..workload.connections {
@@ -115,30 +121,6 @@ impl Hold<'_> {
         Ok(endpoints)
     }
 
-    async fn resolved(
-        &self,
-        endpoints: Vec<(Arm, Endpoint)>,
-        attention: &Arc<Attention>,
-    ) -> Vec<(Arm, Arc<Path>)> {
-        // A server of one path may well name the other's host or role.
-        let scrubber = Scrubber::of(endpoints.iter().map(|(_, endpoint)| endpoint));
-        let mut paths = Vec::new();
-        for (arm, endpoint) in endpoints {
-            let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
-            let path = Path {
-                addresses: addresses.map_err(|error| error.to_string()),
-                observer: Arc::new(Observer {
-                    scrubber: scrubber.clone(),
-                    answer_timeout: self.setup.answer_timeout,
-                    attention: Arc::clone(attention),
-                }),
-                endpoint,
-            };
-            paths.push((arm, Arc::new(path)));
-        }
-        paths
-    }
-
     /// Waits for what is missing, as long as it may come. What is there and wrong is refused at
     /// once.
     async fn endpoint(&self, target: &TargetSettings) -> Result<Endpoint, Problem> {
@@ -162,6 +144,16 @@ impl Hold<'_> {
     }
 }
 
+async fn resolved(endpoints: Vec<(Arm, Endpoint)>) -> Vec<(Arm, Arc<Path>)> {
+    let mut paths = Vec::new();
+    for (arm, endpoint) in endpoints {
+        let addresses = connect::resolve(&endpoint.host, endpoint.port).await;
+        let addresses = addresses.map_err(|error| error.to_string());
+        paths.push((arm, Arc::new(Path { endpoint, addresses })));
+    }
+    paths
+}
+
 /// Ticks for ever: watches for stalls of our own and writes what is due.
 async fn watch(attention: &Attention, reporters: &[Arc<Reporter>]) {
     let mut due = Instant::now();
@@ -171,7 +163,7 @@ async fn watch(attention: &Attention, reporters: &[Arc<Reporter>]) {
         let late = now.saturating_duration_since(due);
         due = attention.tick(now);
         reporters.iter().for_each(|reporter| reporter.tick(now));
-        if late >= TELL_STALL {
+        if late > GRACE {
             reporters.iter().for_each(|reporter| reporter.stalled(late, now));
         }
     }

@@ -5,7 +5,8 @@
 //! - [`args`], [`run`], [`hold`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
 //! - [`mounts`], [`target`], [`password`], [`problem`]: credentials in files, an endpoint out.
 //! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
-//! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end.
+//! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end. [`meter`]:
+//!   what that costs the server.
 //! - [`close`], [`life`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
 //! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
 //! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`summary`], [`http`]: what
@@ -27,6 +28,7 @@ pub mod http;
 pub mod lane;
 pub mod life;
 pub mod link;
+pub mod meter;
 pub mod mounts;
 pub mod password;
 pub mod problem;

@@ -16,6 +16,8 @@ pub struct Life {
     pub server_byte: Option<Instant>,
     /// The last request that was answered in full; login is the first.
     pub request: Option<Instant>,
+    /// Requests after the login that were answered in full.
+    pub requests: u32,
     /// When the open transaction was begun.
     pub begin: Option<Instant>,
     /// The last SET.
@@ -34,6 +36,7 @@ impl Life {
             client_byte: None,
             server_byte: None,
             request: None,
+            requests: 0,
             begin: None,
             set: None,
             listen: None,
@@ -51,6 +54,7 @@ impl Life {
 
     /// A request was answered in full, with the transaction's state (`I`: none is open).
     pub fn answered(&mut self, transaction: u8, at: Instant) {
+        self.requests += u32::from(self.request.is_some());
         self.request = Some(at);
         self.begin = match transaction {
             b'I' => None,
@@ -88,6 +92,7 @@ mod tests {
         life.answered(b'T', at(5));
         assert_eq!(life.clocks(at(10)).begin_ms, Some(9000));
         assert_eq!(life.clocks(at(10)).request_ms, Some(5000));
+        assert_eq!(life.requests, 1, "the first one was the login");
         life.answered(b'I', at(11));
         assert_eq!(life.clocks(at(12)).begin_ms, None);
     }

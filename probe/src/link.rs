@@ -35,8 +35,8 @@ struct Tls {
 /// What reading brought.
 #[derive(Debug)]
 pub enum Signal {
-    /// Bytes, now in the frames.
-    Data,
+    /// So many bytes, now in the frames.
+    Data(usize),
     /// TLS ended, TCP not yet.
     Tls(TlsEnd),
     /// The peer's FIN.
@@ -123,7 +123,9 @@ impl Link {
         loop {
             let seen = match self.tls.as_deref_mut() {
                 Some(tls) if !tls.over => tls.try_read(&self.tcp, frames),
-                Some(_) => try_read(&self.tcp, |_| {}).filter(|seen| !matches!(seen, Signal::Data)),
+                Some(_) => {
+                    try_read(&self.tcp, |_| {}).filter(|seen| !matches!(seen, Signal::Data(_)))
+                }
                 None => try_read(&self.tcp, |bytes| frames.push(bytes)),
             };
             if let Some(signal) = seen {
@@ -192,9 +194,10 @@ impl Tls {
             let _ = self.connection.write_tls(&mut Socket(tcp));
         }
         let ended = ended.map(Signal::Tls);
-        if pull(&mut self.connection, frames) {
+        let pulled = pull(&mut self.connection, frames);
+        if pulled > 0 {
             self.pending = ended;
-            return Some(Signal::Data);
+            return Some(Signal::Data(pulled));
         }
         ended.map(|ended| self.end(ended))
     }
@@ -205,15 +208,15 @@ impl Tls {
     }
 }
 
-/// Moves what was decrypted into the frames; whether there was anything.
-fn pull(connection: &mut ClientConnection, frames: &mut Frames) -> bool {
-    let mut any = false;
+/// Moves what was decrypted into the frames; how much there was.
+fn pull(connection: &mut ClientConnection, frames: &mut Frames) -> usize {
+    let mut pulled = 0;
     let mut bytes = [0; READ];
     while let Ok(read @ 1..) = connection.reader().read(&mut bytes) {
         frames.push(bytes.get(..read).unwrap_or_default());
-        any = true;
+        pulled += read;
     }
-    any
+    pulled
 }
 
 fn try_read(tcp: &TcpStream, mut take: impl FnMut(&[u8])) -> Option<Signal> {
@@ -222,7 +225,7 @@ fn try_read(tcp: &TcpStream, mut take: impl FnMut(&[u8])) -> Option<Signal> {
         Ok(0) => Some(Signal::Fin),
         Ok(read) => {
             take(bytes.get(..read).unwrap_or_default());
-            Some(Signal::Data)
+            Some(Signal::Data(read))
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
         Err(error) => Some(Signal::Failed(error)),

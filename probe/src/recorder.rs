@@ -1,8 +1,12 @@
 //! What has happened in a workload, and the report of it. Pure: it reads no clock.
 
-use crate::{clock::Clock, end::End};
-use api::report::{Arm, Counts, LaneEnd, Report, Server};
+use crate::{clock::Clock, end::End, meter::Meter};
+use api::{
+    lifetime::ms,
+    report::{Arm, Counts, LaneEnd, Lapses, Report, Server, TcpTimers},
+};
 use jiff::Timestamp;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 mod arm;
@@ -16,6 +20,7 @@ pub struct Recorder {
     clock: Clock,
     started_at: Timestamp,
     arms: Vec<ArmRecord>,
+    stalls: Option<Lapses>,
 }
 
 impl Recorder {
@@ -33,6 +38,7 @@ impl Recorder {
             clock,
             started_at: clock.at(now),
             arms: arms.iter().map(|arm| ArmRecord::new(*arm, connections)).collect(),
+            stalls: None,
         }
     }
 
@@ -60,11 +66,22 @@ impl Recorder {
         self.counts().ended() == self.counts().survived
     }
 
-    /// A connection was opened.
-    pub fn connected(&mut self, arm: Arm, server: &Server) {
+    /// Counts what the connections of an arm cost.
+    #[must_use]
+    pub fn meter(&mut self, arm: Arm) -> Arc<Meter> {
+        self.arm(arm).map(|record| record.meter()).unwrap_or_default()
+    }
+
+    /// A connection was opened, to this server and with these timers.
+    pub fn connected(&mut self, arm: Arm, server: &Server, tcp: Option<TcpTimers>) {
         if let Some(record) = self.arm(arm) {
-            record.connected(server);
+            record.connected(server, tcp);
         }
+    }
+
+    /// The probe's attention lapsed for so long.
+    pub fn stalled(&mut self, length: Duration) {
+        Lapses::add(&mut self.stalls, ms(length));
     }
 
     /// A lane ended. Returns what is told of it alone.
@@ -88,6 +105,7 @@ impl Recorder {
             started_at: self.started_at,
             ended_at: ended_at.map(|at| self.clock.at(at)),
             arms: self.arms.iter().map(ArmRecord::report).collect(),
+            stalls: self.stalls,
             problem: None,
         }
     }

@@ -9,12 +9,13 @@ use crate::{
     connect::Opened,
     end::End,
     events::{Event, Line, Story},
+    meter::Meter,
     recorder::Recorder,
     termination::TerminationMessage,
 };
 use api::report::{Arm, Outcome, Problem, Report};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -25,6 +26,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// No more single connections fit into a message anyhow; to find that out takes milliseconds in
 /// which no end is noticed.
 const MESSAGE_LANES: usize = 12;
+
+/// A stall of the process is told when it was at least so long.
+const TELL_STALL: Duration = Duration::from_secs(1);
 
 /// The reporter of one workload.
 pub struct Reporter {
@@ -69,10 +73,19 @@ impl Reporter {
         self.print(now, Event::Waiting { problem });
     }
 
-    /// The process was stopped or starved for so long.
+    /// Counts what the connections of an arm cost.
+    #[must_use]
+    pub fn meter(&self, arm: Arm) -> Arc<Meter> {
+        self.with(|state| state.recorder.meter(arm))
+    }
+
+    /// The process was stopped or starved for so long. Short stalls are only counted.
     pub fn stalled(&self, length: Duration, now: Instant) {
-        let ms = api::lifetime::ms(length);
-        self.print(now, Event::Stalled { ms });
+        self.with(|state| state.recorder.stalled(length));
+        if length >= TELL_STALL {
+            let ms = api::lifetime::ms(length);
+            self.print(now, Event::Stalled { ms });
+        }
     }
 
     /// A connection was opened.
@@ -89,7 +102,7 @@ impl Reporter {
         };
         self.print(now, event);
         self.with(|state| {
-            state.recorder.connected(arm, &opened.server);
+            state.recorder.connected(arm, &opened.server, opened.tcp);
             state.stale = true;
             state.write_if_due(now);
         });

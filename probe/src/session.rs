@@ -4,6 +4,7 @@ use crate::{
     close::{MAX_MESSAGES, Said},
     life::Life,
     link::{Link, Signal},
+    meter::Meter,
     scrub::Scrubber,
     stall::{Attention, Moment},
     wire::{Frame, Frames, Garbage},
@@ -22,7 +23,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
 /// Goodbyes may take so long, all together.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What all sessions of a run share.
+/// What all sessions of an arm share.
+#[derive(Clone)]
 pub struct Observer {
     /// Our own stalls.
     pub attention: Arc<Attention>,
@@ -30,6 +32,8 @@ pub struct Observer {
     pub scrubber: Scrubber,
     /// How long a request may take.
     pub answer_timeout: Duration,
+    /// Counts what they cost.
+    pub meter: Arc<Meter>,
 }
 
 /// A session.
@@ -100,6 +104,7 @@ impl Session {
     /// They could not be written.
     pub async fn send(&mut self, messages: &[u8]) -> Result<(), Sign> {
         self.asking = true;
+        self.observer.meter.sent(messages.len(), self.life.request.is_some());
         let sent = self.link.send(messages).await;
         self.life.client_byte = Some(Instant::now());
         sent.map_err(|error| self.sign(Kind::Unsent(error)))
@@ -162,7 +167,7 @@ impl Session {
                 Err(Garbage) => return Err(self.sign(Kind::Garbage)),
             }
             match self.link.read(&mut self.frames).await {
-                Signal::Data => self.arrived = self.now(),
+                Signal::Data(bytes) => self.arrive(bytes),
                 end => return Err(self.sign(Kind::Link(end))),
             }
         }
@@ -214,12 +219,18 @@ impl Session {
             }
             let mut message = BytesMut::new();
             frontend::terminate(&mut message);
+            self.observer.meter.sent(message.len(), false);
             if self.link.send(&message).await.is_ok() {
                 self.link.close_tls().await;
             }
         };
         // Whether it arrives changes nothing that is reported.
         let _ = timeout(FAREWELL, goodbye).await;
+    }
+
+    fn arrive(&mut self, bytes: usize) {
+        self.arrived = self.now();
+        self.observer.meter.received(bytes);
     }
 
     fn now(&self) -> Moment {

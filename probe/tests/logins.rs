@@ -51,9 +51,10 @@ fn dialer(endpoint: Endpoint, addresses: Vec<SocketAddr>) -> Dialer {
         attention: Arc::new(Attention::new(Instant::now())),
         scrubber: Scrubber::of(std::iter::once(&endpoint)),
         answer_timeout: Duration::from_secs(2),
+        meter: Arc::default(),
     });
-    let path = Arc::new(Path { endpoint, addresses: Ok(addresses), observer });
-    Dialer { path, tcp: TcpSettings::default(), application_name: None }
+    let path = Arc::new(Path { endpoint, addresses: Ok(addresses) });
+    Dialer { path, observer, tcp: TcpSettings::default(), application_name: None }
 }
 
 async fn refused(server: &Fake) -> Refusal {

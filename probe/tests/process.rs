@@ -11,9 +11,9 @@ mod fake;
 
 use api::{
     Report,
-    report::{Inconclusive, Outcome, ProblemReason},
+    report::{Inconclusive, Outcome, ProblemReason, TcpTimers},
 };
-use fake::{Fake, GOODBYE, fatal, free_port};
+use fake::{DONE, Fake, GOODBYE, WELCOME, fatal, free_port};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
@@ -168,6 +168,44 @@ fn a_survivor_exits_with_0_and_tells_each_step_on_a_line() {
     // The lane of idle that never asks: start-up, the proof, goodbye.
     let got = server.received_to(&[b"Q\0\0\0\x0dSELECT 1\0", GOODBYE].concat());
     assert_eq!(got.windows(8).filter(|bytes| *bytes == b"SELECT 1").count(), 1);
+    let cost = ran.report.arms[0].cost.unwrap();
+    let bytes = [got.len(), WELCOME.len() + DONE.len()].map(|n| i64::try_from(n).unwrap());
+    assert_eq!((cost.requests, [cost.bytes_sent, cost.bytes_received]), (1, bytes));
+}
+
+#[test]
+fn tcps_timers_are_told_as_the_kernel_has_them() {
+    let kernel = |name: &str| -> i32 {
+        let value = fs::read_to_string(format!("/proc/sys/net/ipv4/tcp_keepalive_{name}")).unwrap();
+        value.trim().parse().unwrap()
+    };
+    let ours = json!({ "keepaliveIdleS": 31, "keepaliveCount": 4, "userTimeoutMs": 7500 });
+    for (asked, idle, count, timeout) in
+        [(json!({}), kernel("time"), kernel("probes"), None), (ours, 31, 4, Some(7500))]
+    {
+        let server = Fake::obliging();
+        let tcp = given(server.port).set("tcp", asked).run().report.arms[0].tcp.unwrap();
+        let wanted = (idle, kernel("intvl"), count, timeout);
+        let TcpTimers { keepalive_idle_seconds: idle, .. } = tcp;
+        let interval = tcp.keepalive_interval_seconds;
+        assert_eq!((idle, interval, tcp.keepalive_count, tcp.user_timeout_ms), wanted);
+    }
+}
+
+#[test]
+fn a_heartbeat_that_dies_tells_its_iteration() {
+    let server = Fake::start(|_, mut peer| {
+        peer.welcome();
+        for _ in 0..3 {
+            peer.read();
+            peer.write(DONE);
+        }
+        peer.read();
+    });
+    let beat = json!({ "heartbeat": { "intervalMs": 50, "statement": "SELECT 1" } });
+    let ran = given(server.port).set("pattern", beat).run();
+    let ending = &ran.report.arms[0].endings[0];
+    assert_eq!((ending.outcome, ending.lanes[0].requests), (Outcome::Disconnected, Some(3)));
 }
 
 #[test]
@@ -334,6 +372,8 @@ fn a_process_that_was_stopped_gives_an_interval_in_which_the_truth_lies() {
     assert!(first <= before && after <= lane.at, "{first} to {} is not {before}", lane.at);
     let stalled = ran.lines.iter().find(|line| line["event"] == "stalled").unwrap();
     assert!(stalled["ms"].as_i64().unwrap() >= 1100);
+    let stalls = ran.report.stalls.unwrap();
+    assert!(stalls.n >= 1 && stalls.longest_ms >= 1100, "{stalls:?}");
 }
 
 #[test]

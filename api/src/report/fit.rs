@@ -135,7 +135,10 @@ mod tests {
     use crate::{
         close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd, TlsEnd},
         lifetime::Lifetime,
-        report::{Arm, Clocks, Counts, LaneEnd, Outcome, Phase, Problem, ProblemReason, Server},
+        report::{
+            Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Outcome, Phase, Problem, ProblemReason,
+            Server, TcpTimers,
+        },
     };
     use jiff::Timestamp;
     use proptest::prelude::*;
@@ -156,6 +159,7 @@ mod tests {
                 set_ms: Some(big),
                 listen_ms: Some(big),
             }),
+            requests: Some(i32::MAX),
             local_port: Some(65535),
             peer: Some("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535".into()),
         }
@@ -213,8 +217,20 @@ mod tests {
                     tls: Some("TLSv1.3, VerifyFull".into()),
                     auth: Some("ScramSha256Plus".into()),
                 }),
+                tcp: Some(TcpTimers {
+                    keepalive_idle_seconds: i32::MAX,
+                    keepalive_interval_seconds: i32::MAX,
+                    keepalive_count: 127,
+                    user_timeout_ms: Some(i64::from(u32::MAX)),
+                }),
+                cost: Some(Cost {
+                    requests: i64::MAX,
+                    bytes_sent: i64::MAX,
+                    bytes_received: i64::MAX,
+                }),
             }],
-            problem: None,
+            stalls: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
+            ..Report::default()
         }
     }
 

@@ -1,12 +1,14 @@
 //! The record of one arm.
 
-use crate::{clock::Clock, end::End};
+use crate::{clock::Clock, end::End, meter::Meter};
 use api::{
     close_form::{CloseForm, CloseWord},
     lifetime::Spread,
-    report::{Arm, ArmReport, Counts, Ending, Inconclusive, LaneEnd, Outcome, Server},
+    report::{
+        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Outcome, Server, TcpTimers,
+    },
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Single connections that a group remembers: a report lists no more.
 const MAX_LANES: usize = 32;
@@ -25,6 +27,8 @@ pub struct ArmRecord {
     cut_lifetimes: Vec<i64>,
     groups: Vec<Group>,
     server: Option<Server>,
+    tcp: Option<TcpTimers>,
+    meter: Arc<Meter>,
 }
 
 /// Ends that look alike.
@@ -50,6 +54,8 @@ impl ArmRecord {
             cut_lifetimes: Vec::new(),
             groups: Vec::new(),
             server: None,
+            tcp: None,
+            meter: Arc::default(),
         }
     }
 
@@ -85,9 +91,14 @@ impl ArmRecord {
         self.connections.saturating_sub(ended + self.alive())
     }
 
-    pub(super) fn connected(&mut self, server: &Server) {
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
+    pub(super) fn connected(&mut self, server: &Server, tcp: Option<TcpTimers>) {
         self.connected += 1;
         self.server.get_or_insert_with(|| server.clone());
+        self.tcp = self.tcp.or(tcp);
     }
 
     pub(super) fn ended(&mut self, told: LaneEnd, end: End) {
@@ -153,6 +164,8 @@ impl ArmRecord {
             cut_lifetime: Spread::of(self.cut_lifetimes.clone()),
             endings,
             server: self.server.clone(),
+            tcp: self.tcp,
+            cost: Some(self.meter.cost()).filter(|cost| *cost != Cost::default()),
         }
     }
 }
@@ -165,6 +178,7 @@ pub(super) fn told(clock: Clock, lane: usize, end: &End) -> LaneEnd {
         at: clock.at(end.at),
         lifetime: end.lifetime,
         clocks: end.clocks,
+        requests: end.requests.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
         local_port: end.local_port.map(i32::from),
         peer: end.peer.map(|peer| peer.to_string()),
     }

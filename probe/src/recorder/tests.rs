@@ -32,6 +32,7 @@ fn cut(start: Instant, seconds: u64, messages: Vec<ServerMessage>) -> End {
         noticed: start + age,
         lifetime: Lifetime::exact(age),
         clocks: life.clocks(start + age),
+        requests: 0,
     };
     End::cut(verdict, Phase::Hold)
 }
@@ -45,7 +46,7 @@ fn survived(start: Instant) -> End {
 #[tokio::test(start_paused = true)]
 async fn ends_that_look_alike_are_told_together_the_earliest_first() {
     let (mut recorder, start) = recorder(5);
-    (0..5).for_each(|_| recorder.connected(Arm::Target, &Server::default()));
+    (0..5).for_each(|_| recorder.connected(Arm::Target, &Server::default(), None));
     recorder.ended(Arm::Target, 3, cut(start, 40, vec![]));
     recorder.ended(Arm::Target, 1, cut(start, 30, vec![message("a")]));
     recorder.ended(Arm::Target, 2, cut(start, 20, vec![]));
@@ -112,8 +113,8 @@ async fn ten_thousand_different_ends_fit_and_keep_their_count() {
 async fn the_first_connection_tells_of_the_server() {
     let (mut recorder, _) = recorder(2);
     for version in ["15.18", "16.1"] {
-        recorder
-            .connected(Arm::Target, &Server { version: Some(version.into()), ..Server::default() });
+        let server = Server { version: Some(version.into()), ..Server::default() };
+        recorder.connected(Arm::Target, &server, None);
     }
     let server = recorder.report(None).arms.remove(0).server;
     assert_eq!(server.unwrap().version.as_deref(), Some("15.18"));

@@ -39,7 +39,7 @@ impl Session {
                 }
             }
             match timeout_at(deadline, self.link.read(&mut self.frames)).await {
-                Ok(Signal::Data) => self.arrived = self.now(),
+                Ok(Signal::Data(bytes)) => self.arrive(bytes),
                 Ok(signal) => note_end(signal, &mut tls, &mut tcp),
                 Err(_) => tcp = Some(TcpEnd::Open),
             }
@@ -70,7 +70,7 @@ impl Session {
 
 fn note_end(signal: Signal, tls: &mut Option<TlsEnd>, tcp: &mut Option<TcpEnd>) {
     match signal {
-        Signal::Data => {}
+        Signal::Data(_) => {}
         Signal::Tls(end) => *tls = Some(end),
         Signal::Fin => *tcp = Some(TcpEnd::Fin),
         Signal::Failed(error) => *tcp = Some(close::tcp_end(&error)),

@@ -22,6 +22,7 @@ async fn session() -> (Session, TcpStream) {
         attention: Arc::new(Attention::new(Instant::now())),
         scrubber: Scrubber::default(),
         answer_timeout: TIMEOUT,
+        meter: Arc::default(),
     };
     // A tick that never comes late: these tests are not about stalls.
     let session = Session::new(Link::new(tcp), Instant::now(), Arc::new(observer));

@@ -278,7 +278,7 @@ pub(super) fn survivors(workload: &str, n: i32, after_ms: i64) -> Report {
             endings: vec![ending(Outcome::Survived, None, n, after_ms)],
             ..ArmReport::default()
         }],
-        problem: None,
+        ..Report::default()
     }
 }
 

@@ -1,0 +1,54 @@
+//! What a report tells beside the ends: with which timers connections were held, at what cost, and
+//! how attentive the probe itself was.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// TCP's timers as they were in force on a socket, read back from the kernel. What is smaller than
+/// a timer on the path decides who notices, and whether.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TcpTimers {
+    /// Silence before the first keepalive packet, in seconds (TCP_KEEPIDLE).
+    pub keepalive_idle_seconds: i32,
+    /// Time between two keepalive packets that were not answered, in seconds (TCP_KEEPINTVL).
+    pub keepalive_interval_seconds: i32,
+    /// Keepalive packets that may go unanswered (TCP_KEEPCNT).
+    pub keepalive_count: i32,
+    /// How long what was sent may go unacknowledged, in milliseconds (TCP_USER_TIMEOUT). Absent:
+    /// until the kernel has retransmitted net.ipv4.tcp_retries2 times, some 15 minutes as a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_timeout_ms: Option<i64>,
+}
+
+/// What the server was asked for, logins included. Bytes are PostgreSQL's protocol: without TLS, TCP
+/// and IP around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// Requests that were sent after the login: what ReadyForQuery answers.
+    pub requests: i64,
+    /// Bytes to the server.
+    pub bytes_sent: i64,
+    /// Bytes from the server.
+    pub bytes_received: i64,
+}
+
+/// How often something was late, and by how much at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lapses {
+    /// How often.
+    pub n: i32,
+    /// The longest, in milliseconds.
+    pub longest_ms: i64,
+}
+
+impl Lapses {
+    /// One more.
+    pub fn add(lapses: &mut Option<Self>, ms: i64) {
+        let Self { n, longest_ms } = lapses.get_or_insert_default();
+        *n = n.saturating_add(1);
+        *longest_ms = ms.max(*longest_ms);
+    }
+}
