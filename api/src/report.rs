@@ -384,22 +384,10 @@ impl Report {
         !self.arms.is_empty() && self.arms.iter().all(|arm| arm.counts.conclusive() > 0)
     }
 
-    /// Connections that were cut, over all arms.
+    /// What was measured on one path.
     #[must_use]
-    pub fn cut(&self) -> i32 {
-        self.arms.iter().map(|arm| arm.counts.disconnected).sum()
-    }
-
-    /// Connections that were to be held, over all arms.
-    #[must_use]
-    pub fn connections(&self) -> i32 {
-        self.arms.iter().map(|arm| arm.connections).sum()
-    }
-
-    /// The shortest lifetime of a connection that was cut, in milliseconds.
-    #[must_use]
-    pub fn first_cut_ms(&self) -> Option<i64> {
-        self.arms.iter().filter_map(|arm| arm.cut_lifetime).map(|spread| spread.min_ms).min()
+    pub fn arm(&self, arm: Arm) -> Option<&ArmReport> {
+        self.arms.iter().find(|report| report.arm == arm)
     }
 
     /// Reads a termination message.

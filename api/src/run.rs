@@ -1,6 +1,10 @@
 //! `ConnectionProbeRun`: one execution of a probe. Made by the operator, kept for reading.
 
-use crate::{measurement::Measurement, report::Inconclusive, report::Report, schema};
+use crate::{
+    measurement::Measurement,
+    report::{Arm, ArmReport, Inconclusive, Report},
+    schema,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -176,6 +180,19 @@ impl ConnectionProbeRunStatus {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.end_time.is_some()
+    }
+
+    /// What was measured on one path, with the workload's name.
+    pub fn arms(&self, arm: Arm) -> impl Iterator<Item = (&str, &ArmReport)> {
+        self.reports().filter_map(move |report| Some((report.workload.as_str(), report.arm(arm)?)))
+    }
+
+    /// The earliest cut on the measured path: after how many milliseconds, in which workload.
+    #[must_use]
+    pub fn first_cut(&self) -> Option<(i64, &str, &ArmReport)> {
+        self.arms(Arm::Target)
+            .filter_map(|(workload, arm)| Some((arm.cut_lifetime?.min_ms, workload, arm)))
+            .min_by_key(|(ms, ..)| *ms)
     }
 
     /// The reports that are there.

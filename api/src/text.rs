@@ -5,7 +5,7 @@ use crate::{
     close_form::{CloseForm, CloseWord},
     conditions::{Verdict, WaitingReason},
     lifetime::Lifetime,
-    report::{ArmReport, Ending, Inconclusive, Outcome},
+    report::{Arm, ArmReport, Ending, Inconclusive, Outcome},
     run::ConnectionProbeRunStatus,
     settings::Invalid,
 };
@@ -75,15 +75,22 @@ pub fn ending(ending: &Ending) -> String {
     }
 }
 
-/// `9 of 45 cut`, or why there is no such figure.
+/// `9 of 45 cut`, or why there is no such figure. The control is told apart.
 #[must_use]
 pub fn result(status: &ConnectionProbeRunStatus, verdict: Verdict) -> String {
-    if !verdict.measured() && status.reports().map(crate::Report::cut).sum::<i32>() == 0 {
+    let sum = |arm| {
+        status.arms(arm).fold((0, 0), |(cut, all), (_, arm)| {
+            (cut + arm.counts.disconnected, all + arm.connections)
+        })
+    };
+    let (cut, connections) = sum(Arm::Target);
+    if !verdict.measured() && cut == 0 {
         return verdict.as_str().to_owned();
     }
-    let cut: i32 = status.reports().map(crate::Report::cut).sum();
-    let connections: i32 = status.reports().map(crate::Report::connections).sum();
-    format!("{cut} of {connections} cut")
+    match sum(Arm::Control) {
+        (_, 0) => format!("{cut} of {connections} cut"),
+        (control, all) => format!("{cut} of {connections} cut, control {control} of {all}"),
+    }
 }
 
 /// A run that is going on.
@@ -146,21 +153,15 @@ fn ended_early(status: &ConnectionProbeRunStatus) -> Vec<String> {
 }
 
 fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
-    let first = status
-        .reports()
-        .flat_map(|report| report.arms.iter().map(move |arm| (report, arm)))
-        .filter_map(|(report, arm)| Some((arm.cut_lifetime?.min_ms, report, arm)))
-        .min_by_key(|(ms, ..)| *ms);
     let counted = result(status, Verdict::Measured);
-    match first {
-        Some((ms, report, arm)) => format!(
-            "Run {number}: {counted}, the first after {} ({}: {}).",
+    match status.first_cut() {
+        Some((ms, workload, arm)) => format!(
+            "Run {number}: {counted}, the first after {} ({workload}: {}).",
             mmss(ms),
-            report.workload,
             arm.leading().map(ending).unwrap_or_default(),
         ),
         None => {
-            let bound = status.reports().flat_map(|r| &r.arms).filter_map(survivors).min();
+            let bound = status.arms(Arm::Target).filter_map(|(_, arm)| survivors(arm)).min();
             format!(
                 "Run {number}: {counted}{}.",
                 bound.map(|ms| format!(", all lived at least {}", mmss(ms))).unwrap_or_default(),

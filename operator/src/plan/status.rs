@@ -96,12 +96,7 @@ fn current_run((run, status): Told<'_>) -> CurrentRun {
 
 fn last_run((run, status): Told<'_>) -> Option<LastRun> {
     let end_time = status.end_time.clone()?;
-    let leading = status
-        .reports()
-        .flat_map(|report| &report.arms)
-        .filter_map(|arm| Some((arm.cut_lifetime?.min_ms, arm)))
-        .min_by_key(|(ms, _)| *ms)
-        .and_then(|(_, arm)| arm.leading());
+    let leading = status.first_cut().and_then(|(_, _, arm)| arm.leading());
     Some(LastRun {
         name: super::name(run),
         number: run.spec.number,
@@ -124,7 +119,7 @@ fn recent_run((run, status): Told<'_>) -> Option<RecentRun> {
 }
 
 fn first_cut(status: &ConnectionProbeRunStatus) -> Option<String> {
-    status.reports().filter_map(api::Report::first_cut_ms).min().map(text::mmss)
+    status.first_cut().map(|(ms, ..)| text::mmss(ms))
 }
 
 fn lines(workload: &WorkloadResult) -> Vec<WorkloadLine> {

@@ -6,7 +6,7 @@ mod properties;
 use crate::facts::{PodEnd, PodPhase, Stuck};
 use api::{
     conditions,
-    report::{Inconclusive, ProblemReason},
+    report::{Arm, Inconclusive, ProblemReason},
 };
 use cluster::{Cluster, report, survivors};
 
@@ -43,6 +43,22 @@ fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
 }
 
 #[test]
+fn what_cut_the_control_is_never_told_as_the_targets() {
+    let mut cluster = Cluster::running("idle");
+    let mut both = report("idle", 1, 20_300);
+    let mut earlier = report("idle", 2, 9_000).arms.remove(0);
+    earlier.arm = Arm::Control;
+    both.arms.push(earlier);
+    cluster.ends(0, both);
+    cluster.settle();
+    let last = cluster.status().last_run.unwrap();
+    assert_eq!(last.result, "1 of 5 cut, control 2 of 5");
+    assert_eq!(last.first_cut.as_deref(), Some("0:20"));
+    let arms: Vec<_> = last.workloads.iter().map(|line| (line.arm, line.cut)).collect();
+    assert_eq!(arms, [(Some(Arm::Target), 1), (Some(Arm::Control), 2)]);
+}
+
+#[test]
 fn a_process_that_has_just_exited_is_no_cut() {
     let mut cluster = Cluster::running("idle");
     cluster.wait(60);
@@ -65,7 +81,7 @@ fn an_eviction_is_inconclusive_and_keeps_what_was_measured() {
     assert_eq!(cluster.ready(), "True PartlyConclusive");
     let workloads = cluster.run(1).status.unwrap().workloads;
     assert!(workloads.iter().all(|w| w.reason == Some(Inconclusive::Evicted)));
-    assert_eq!(workloads[1].report.as_ref().unwrap().cut(), 1);
+    assert_eq!(workloads[1].report.as_ref().unwrap().arms[0].counts.disconnected, 1);
     let summary = cluster.summary();
     assert!(
         summary.ends_with("Nothing is known of idle (Evicted). beat ended early (Evicted)."),
@@ -115,7 +131,7 @@ fn a_changed_measurement_supersedes_and_two_runs_never_overlap() {
     let first = cluster.run(1).status.unwrap();
     assert_eq!(first.ended_early, Some(Inconclusive::Superseded));
     assert_eq!(first.workloads[0].reason, Some(Inconclusive::Superseded));
-    assert_eq!(first.workloads[0].report.as_ref().unwrap().cut(), 1);
+    assert_eq!(first.workloads[0].report.as_ref().unwrap().arms[0].counts.disconnected, 1);
     assert_eq!(cluster.run(2).spec.trigger.type_, api::run::TriggerType::SpecChanged);
 }
 
