@@ -60,25 +60,24 @@ pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A measurement in a run, without field descriptions: nobody writes it, `kubectl explain
-/// connectionprobe.spec` has them, and `kubectl apply` keeps no CRD of more than 256 KiB.
+/// A measurement in a run, without rules and field descriptions: nobody writes it, it was judged
+/// as part of the probe, `kubectl explain connectionprobe.spec` has the descriptions, and `kubectl apply`
+/// keeps no CRD of more than 256 KiB.
 pub fn recorded_measurement(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = crate::measurement::Measurement::json_schema(generator);
-    remove_descriptions(schema.ensure_object());
+    strip(schema.ensure_object());
     schema
 }
 
-fn remove_descriptions(schema: &mut serde_json::Map<String, serde_json::Value>) {
+fn strip(schema: &mut serde_json::Map<String, serde_json::Value>) {
     schema.remove("description");
+    schema.remove("x-kubernetes-validations");
     for (key, value) in schema.iter_mut() {
         let children = match (key.as_str(), value) {
             ("properties", serde_json::Value::Object(fields)) => fields.values_mut().collect(),
             ("items" | "additionalProperties", child) => vec![child],
             _ => continue,
         };
-        children
-            .into_iter()
-            .filter_map(|child| child.as_object_mut())
-            .for_each(remove_descriptions);
+        children.into_iter().filter_map(|child| child.as_object_mut()).for_each(strip);
     }
 }

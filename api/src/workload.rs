@@ -129,7 +129,7 @@ pub struct Heartbeat {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.statement) || (has(self.allowLongTransactions) && self.allowLongTransactions)")
+    validation = Rule::new("!has(self.statement) || self.statement == 'SELECT 1' || (has(self.allowLongTransactions) && self.allowLongTransactions)")
         .message("a statement of your own may hold locks, or vacuum back, for the whole time: write allowLongTransactions: true beside it if that is meant")
 )]
 pub struct IdleInTransaction {
@@ -147,7 +147,7 @@ pub struct IdleInTransaction {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.statement) || (has(self.allowLongTransactions) && self.allowLongTransactions)")
+    validation = Rule::new("!has(self.statement) || self.statement == 'SELECT 1' || (has(self.allowLongTransactions) && self.allowLongTransactions)")
         .message("a statement of your own may hold locks, or vacuum back, for the whole time: write allowLongTransactions: true beside it if that is meant")
 )]
 pub struct ActiveTransaction {

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use api::{ConnectionProbe, Settings};
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec, Settings,
+    run::{MeasurementRecord, Trigger, TriggerType, Versions},
+};
 use kube::CustomResourceExt;
 use serde_json::Value;
 use std::{fs, path::PathBuf};
@@ -28,8 +31,11 @@ fn cases(folder: &str) -> Vec<Case> {
 
 /// Everything that the schema and its rules have against a manifest.
 fn refusals(text: &str) -> Vec<String> {
-    let mut manifest: Value = serde_saphyr::from_str(text).unwrap();
-    let schema = schema();
+    refusals_of::<ConnectionProbe>(serde_saphyr::from_str(text).unwrap())
+}
+
+fn refusals_of<K: CustomResourceExt>(mut manifest: Value) -> Vec<String> {
+    let schema = schema::<K>();
     drop_nulls(&mut manifest);
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut refusals: Vec<String> = validator
@@ -52,8 +58,8 @@ fn refusals(text: &str) -> Vec<String> {
     refusals
 }
 
-fn schema() -> Value {
-    let crd = ConnectionProbe::crd();
+fn schema<K: CustomResourceExt>() -> Value {
+    let crd = K::crd();
     serde_json::to_value(&crd.spec.versions[0].schema).unwrap()["openAPIV3Schema"].take()
 }
 
@@ -84,6 +90,18 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
+/// The run that the operator would claim.
+fn run(probe: ConnectionProbe) -> ConnectionProbeRun {
+    let as_written = probe.spec.measurement;
+    let spec = ConnectionProbeRunSpec {
+        number: 1,
+        trigger: Trigger { type_: TriggerType::Created, token: None },
+        measurement: MeasurementRecord { settled: as_written.settled(), as_written },
+        versions: Versions { operator: "1".into(), image: "i".into() },
+    };
+    ConnectionProbeRun::new("run-1", spec)
+}
+
 #[test]
 fn what_is_accepted() {
     for case in cases("tests/cases/accepted").iter().chain(&cases("../deploy/samples")) {
@@ -91,6 +109,8 @@ fn what_is_accepted() {
         let probe: ConnectionProbe = serde_saphyr::from_str(&case.text).unwrap();
         let settings = Settings::new("run", &probe.spec.measurement, vec![0]);
         assert!(settings.is_ok(), "{}: {settings:?}", case.name);
+        let run = serde_json::to_value(run(probe)).unwrap();
+        assert_eq!(refusals_of::<ConnectionProbeRun>(run), Vec::<String>::new(), "{}", case.name);
     }
 }
 
@@ -116,7 +136,10 @@ fn the_samples_have_every_field() {
         .iter()
         .map(|case| serde_saphyr::from_str(&case.text).unwrap())
         .collect();
-    let fields = schema()["properties"]["spec"]["properties"].as_object().unwrap().clone();
+    let fields = schema::<ConnectionProbe>()["properties"]["spec"]["properties"]
+        .as_object()
+        .unwrap()
+        .clone();
     let shown = |name: &&String| samples.iter().any(|sample| !sample["spec"][name].is_null());
     let missing: Vec<_> = fields.keys().filter(|name| !shown(name)).collect();
     assert!(
