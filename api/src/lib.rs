@@ -5,6 +5,7 @@
 //! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`.
 //! - [`measurement`], [`target`], [`control`], [`workload`], [`preset`], [`tcp`], [`pod_template`]: what is
 //!   measured, as a user writes it.
+//! - [`manifest`]: the same from a file, held to the schema without an API server.
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`report`], [`close_form`], [`lifetime`]: what a probe pod tells.
@@ -23,6 +24,7 @@ pub mod conditions;
 pub mod control;
 pub mod lanes;
 pub mod lifetime;
+pub mod manifest;
 pub mod measurement;
 pub mod names;
 pub mod pattern;

@@ -141,8 +141,8 @@ pub enum Invalid {
 }
 
 impl Settings {
-    /// Parses a measurement, settled or as it was written. Everything that the API server's schema
-    /// guards is checked again: the probe also runs outside a cluster.
+    /// Parses a measurement, settled or as it was written. The schema has been checked, by the API
+    /// server or by [`crate::manifest`]; what would do harm is checked again.
     ///
     /// # Errors
     /// What can't be carried out.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use api::{
-    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec, Settings,
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec, Settings, manifest,
     run::{MeasurementRecord, Trigger, TriggerType, Versions},
 };
 use kube::CustomResourceExt;
@@ -106,7 +106,8 @@ fn run(probe: ConnectionProbe) -> ConnectionProbeRun {
 fn what_is_accepted() {
     for case in cases("tests/cases/accepted").iter().chain(&cases("../deploy/samples")) {
         assert_eq!(refusals(&case.text), Vec::<String>::new(), "{}", case.name);
-        let probe: ConnectionProbe = serde_saphyr::from_str(&case.text).unwrap();
+        let probe = manifest::parse(&case.text).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        assert_eq!(probe, serde_saphyr::from_str(&case.text).unwrap(), "{}", case.name);
         let settings = Settings::new("run", &probe.spec.measurement, vec![0]);
         assert!(settings.is_ok(), "{}: {settings:?}", case.name);
         let run = serde_json::to_value(run(probe)).unwrap();
@@ -119,14 +120,17 @@ fn what_is_refused_says_what_to_write() {
     for case in cases("tests/cases/refused") {
         let wanted = case.text.lines().next().and_then(|line| line.strip_prefix("# refused: "));
         let wanted = wanted.unwrap_or_else(|| panic!("{}: first line `# refused: …`", case.name));
-        let refusals = refusals(&case.text);
-        assert!(
-            wanted
-                .split(" | ")
-                .any(|wanted| refusals.iter().any(|refusal| refusal.contains(wanted))),
-            "{}: wanted {wanted:?} among {refusals:?}",
-            case.name
-        );
+        let by_schema = refusals(&case.text);
+        let by_file = manifest::parse(&case.text).unwrap_err();
+        for refusals in [by_schema, by_file.lines().map(str::to_owned).collect()] {
+            assert!(
+                wanted
+                    .split(" | ")
+                    .any(|wanted| refusals.iter().any(|refusal| refusal.contains(wanted))),
+                "{}: wanted {wanted:?} among {refusals:?}",
+                case.name
+            );
+        }
     }
 }
 
