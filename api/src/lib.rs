@@ -8,6 +8,7 @@
 //! - [`manifest`]: the same from a file, held to the schema without an API server.
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
+//! - [`forecast`]: what that would do to a database.
 //! - [`report`], [`close_form`], [`lifetime`]: what a probe pod tells.
 //! - [`conditions`], [`text`], [`table`]: what a person reads.
 //!
@@ -22,6 +23,7 @@
 pub mod close_form;
 pub mod conditions;
 pub mod control;
+pub mod forecast;
 pub mod lanes;
 pub mod lifetime;
 pub mod manifest;

@@ -95,14 +95,14 @@ fn error(arm: &ArmReport) -> String {
 }
 
 /// Columns of equal width, cells free of what Markdown would read.
-fn markdown(table: &[[String; 6]]) -> String {
+pub(crate) fn markdown<const N: usize>(table: &[[String; N]]) -> String {
     let cell = |text: &String| text.replace('|', "\\|").replace(['\n', '\r'], " ");
-    let table: Vec<[String; 6]> = table.iter().map(|row| row.each_ref().map(cell)).collect();
+    let table: Vec<[String; N]> = table.iter().map(|row| row.each_ref().map(cell)).collect();
     let width = |column: usize| {
         table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
     };
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
         let cells: Vec<String> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("| {} |\n", cells.join(" | "))

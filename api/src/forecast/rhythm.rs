@@ -1,0 +1,84 @@
+//! How many statements a connection sends while nothing cuts it.
+
+use crate::{
+    pattern::{LANES_PER_RUNG, Pattern},
+    settings::WorkloadSettings,
+};
+
+/// Milliseconds between two statements of a task's work.
+const WORK_INTERVAL: u64 = 1000;
+/// The longest time between two statements of a ladder, in milliseconds.
+const LADDER_INTERVAL: u64 = 60_000;
+
+/// What a pattern sends: something once, and something at an interval.
+struct Rhythm {
+    /// Statements at the beginning and at the end.
+    once: u64,
+    /// Statements of a beat.
+    beat: u64,
+    /// Milliseconds between two beats.
+    interval_ms: u64,
+    /// Milliseconds from the first statement to the end of the beats.
+    length_ms: u64,
+}
+
+impl Rhythm {
+    fn of(workload: &WorkloadSettings, lane: usize) -> Self {
+        let length_ms = workload.duration_ms;
+        let beats = |once, beat, interval: u64| Self {
+            once,
+            beat,
+            interval_ms: interval.max(1),
+            length_ms,
+        };
+        match &workload.pattern {
+            Pattern::Idle => beats(0, 0, length_ms),
+            Pattern::SessionVariable | Pattern::SlowStatement => beats(1, 0, length_ms),
+            // One more tidies up, as after BEGIN.
+            Pattern::Listen | Pattern::ListenNotify { .. } => beats(2, 0, length_ms),
+            Pattern::IdleInTransaction { .. } => beats(3, 0, length_ms),
+            Pattern::Heartbeat { interval_ms, .. } => beats(0, 1, *interval_ms),
+            Pattern::ActiveTransaction { interval_ms, .. } => beats(3, 1, *interval_ms),
+            Pattern::PulpWorker { interval_ms, listen, .. } => {
+                beats(if *listen { 4 } else { 0 }, 3, *interval_ms)
+            }
+            Pattern::PulpTask { work_ms, in_transaction } => {
+                let once = if *in_transaction { 4 } else { 2 };
+                Self { length_ms: *work_ms, ..beats(once, 1, WORK_INTERVAL) }
+            }
+            Pattern::IdleLadder { rungs_ms, .. } => {
+                let rung = rungs_ms.get(lane / LANES_PER_RUNG).copied().unwrap_or_default();
+                let shortest = rungs_ms.iter().min().map_or(LADDER_INTERVAL, |rung| rung / 2);
+                let rhythm = beats(1, 1, LADDER_INTERVAL.min(shortest));
+                Self { length_ms: length_ms.saturating_sub(rung), ..rhythm }
+            }
+        }
+    }
+}
+
+/// Statements of each connection: lead-in, pattern and proof.
+pub(super) fn statements(workload: &WorkloadSettings) -> impl Iterator<Item = u64> {
+    (0..workload.connections).map(|lane| {
+        let Rhythm { once, beat, interval_ms, length_ms } = Rhythm::of(workload, lane);
+        let schedule = workload.schedule(lane);
+        let interval = schedule.lead_in_interval().as_nanos().max(1);
+        let lead_in = schedule.lead_in.as_nanos().div_ceil(interval);
+        // The first beat is due after one interval, and one that would be due at the end is not sent.
+        let beats = length_ms.div_ceil(interval_ms).saturating_sub(1);
+        u64::try_from(lead_in).unwrap_or(u64::MAX) + once + beat * beats + 1
+    })
+}
+
+/// Statements of all connections in a minute in which they send most, about.
+pub(super) fn per_minute(workload: &WorkloadSettings) -> u64 {
+    let rate = |lane| {
+        let Rhythm { beat, interval_ms, .. } = Rhythm::of(workload, lane);
+        let schedule = workload.schedule(lane);
+        let lead_in = match schedule.lead_in.is_zero() {
+            true => 0,
+            false => 60_000 / schedule.lead_in_interval().as_millis().max(1),
+        };
+        u64::try_from(lead_in).unwrap_or(u64::MAX).max(beat * 60_000 / interval_ms)
+    };
+    (0..workload.connections).map(rate).sum()
+}
