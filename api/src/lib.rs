@@ -10,7 +10,7 @@
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
 //! - [`report`], [`close_form`], [`lifetime`]: what a probe pod tells.
-//! - [`conditions`], [`text`], [`table`]: what a person reads.
+//! - [`conditions`], [`text`], [`table`]: what a person reads. [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
 
@@ -20,6 +20,7 @@
 )]
 #![allow(unreachable_pub, reason = "KubeSchema's derive copies a struct into a function")]
 
+pub mod by_hand;
 pub mod close_form;
 pub mod conditions;
 pub mod control;

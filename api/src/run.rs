@@ -1,8 +1,9 @@
 //! `ConnectionProbeRun`: one execution of a probe. Made by the operator, kept for reading.
 
 use crate::{
+    conditions::Verdict,
     measurement::Measurement,
-    report::{Arm, ArmReport, Inconclusive, Report},
+    report::{Arm, ArmReport, Inconclusive, Outcome, Report},
     schema,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -199,4 +200,24 @@ impl ConnectionProbeRunStatus {
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
         self.workloads.iter().filter_map(|workload| workload.report.as_ref())
     }
+
+    /// What the run amounts to if nothing more will come.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if self.ended_early == Some(Inconclusive::Superseded) {
+            return Verdict::Superseded;
+        }
+        let conclusive = self.reports().filter(|report| report.is_conclusive()).count();
+        match conclusive {
+            0 if self.reports().any(could_not_connect) => Verdict::ConnectFailed,
+            0 => Verdict::Inconclusive,
+            n if n == self.workloads.len() => Verdict::Measured,
+            _ => Verdict::PartlyConclusive,
+        }
+    }
+}
+
+fn could_not_connect(report: &Report) -> bool {
+    let mut endings = report.arms.iter().flat_map(|arm| &arm.endings);
+    endings.any(|ending| ending.outcome == Outcome::ConnectFailed)
 }

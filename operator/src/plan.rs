@@ -19,7 +19,6 @@ mod start;
 mod status;
 #[cfg(test)]
 mod tests;
-mod verdict;
 mod workload;
 
 pub(crate) use announce::Announcement;

@@ -23,10 +23,15 @@ impl Report {
         report.json()
     }
 
-    /// Leaves out what does not fit.
-    pub fn fit(&mut self) {
+    /// Keeps within the bounds of the schema, however large.
+    pub fn bound(&mut self) {
         self.arms.iter_mut().for_each(|arm| arm.merge_rare_endings(MAX_ENDINGS));
         self.list_lanes(MAX_LANES);
+    }
+
+    /// Leaves out what does not fit.
+    pub fn fit(&mut self) {
+        self.bound();
         let endings = self.arms.iter().flat_map(|arm| &arm.endings);
         let longest = endings.map(|ending| ending.lanes.len()).max();
         for lanes in (0..longest.unwrap_or_default()).rev() {

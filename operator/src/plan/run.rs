@@ -1,7 +1,7 @@
 //! Advances one run that is going on.
 
 use super::{
-    Action, verdict,
+    Action,
     workload::{CUT_SHOWS, Progress, lost, patience, progress},
 };
 use crate::facts::{PodPhase, RunFacts};
@@ -196,7 +196,7 @@ impl Step {
     }
 
     fn end(&mut self, facts: &RunFacts, now: Timestamp) {
-        let verdict = verdict::of(&self.status);
+        let verdict = self.status.verdict();
         let number = facts.run.spec.number;
         self.state = State::Ended(verdict);
         let start = self.status.start_time.as_ref().map_or(now, |start| start.0);

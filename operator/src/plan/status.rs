@@ -1,6 +1,6 @@
 //! The probe's status, whole, from its runs.
 
-use super::{RunFacts, handled_run_id, has_ended, run::expected_end, verdict};
+use super::{RunFacts, handled_run_id, has_ended, run::expected_end};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
     conditions::{State, Verdict},
@@ -22,7 +22,7 @@ pub(super) fn state_at_rest(
     just_ended: Option<&ConnectionProbeRunStatus>,
 ) -> State {
     let last = just_ended.or_else(|| ended(runs).next_back().map(|(_, status)| status));
-    let verdict = last.map(verdict::of);
+    let verdict = last.map(ConnectionProbeRunStatus::verdict);
     match verdict {
         _ if probe.spec.suspend == Some(true) => State::Suspended(verdict),
         Some(verdict) if verdict != Verdict::Superseded => State::Ended(verdict),
