@@ -15,7 +15,7 @@ use std::{
 /// A line.
 #[derive(Debug, Serialize)]
 pub struct Line<'a> {
-    /// When, by the pod's wall clock.
+    /// When it happened or was noticed, by the pod's wall clock, to the microsecond.
     pub time: Timestamp,
     /// In which workload.
     pub workload: &'a str,

@@ -111,7 +111,7 @@ impl Reporter {
     /// A lane ended.
     pub fn ended(&self, arm: Arm, lane: usize, end: End) {
         let now = Instant::now();
-        let (outcome, reason) = (end.outcome, end.reason);
+        let (outcome, reason, noticed) = (end.outcome, end.reason, end.at);
         let (form, detail) = (end.form.clone(), end.detail.clone());
         let told = self.with(|state| {
             let first_cut =
@@ -133,7 +133,7 @@ impl Reporter {
             end: &told,
         };
         self.print(
-            now,
+            noticed,
             match outcome {
                 Outcome::Disconnected => Event::Cut(story),
                 Outcome::Survived
@@ -174,8 +174,8 @@ impl Reporter {
         report
     }
 
-    fn print(&self, now: Instant, event: Event<'_>) {
-        let line = Line { time: self.clock.at(now), workload: &self.workload, event };
+    fn print(&self, at: Instant, event: Event<'_>) {
+        let line = Line { time: self.clock.fine(at), workload: &self.workload, event };
         line.print();
     }
 
