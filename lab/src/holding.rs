@@ -9,7 +9,7 @@ use api::{
 };
 use jiff::Timestamp;
 use probe::{clock::Clock, exit::Exit, mounts::Mounts, run, run::Setup};
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 use tokio::{runtime::Builder, sync::oneshot, time::Instant};
 
@@ -147,14 +147,20 @@ impl Holding {
         self.start().report().await
     }
 
-    fn setup(self, folder: &TempDir) -> Setup {
-        let secret = folder.path().join("credentials");
+    /// Writes the Secret into `folder`, and gives the settings that go with it.
+    #[must_use]
+    pub fn write(self, folder: &Path) -> Settings {
+        let secret = folder.join("credentials");
         fs::create_dir(&secret).expect("a folder");
         for (key, value) in self.files {
             fs::write(secret.join(key), value).expect("a file");
         }
+        self.settings
+    }
+
+    fn setup(self, folder: &TempDir) -> Setup {
         Setup {
-            settings: Ok(self.settings),
+            settings: Ok(self.write(folder.path())),
             mounts: Mounts {
                 secrets: folder.path().to_owned(),
                 config_maps: folder.path().to_owned(),

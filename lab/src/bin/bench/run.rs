@@ -1,105 +1,19 @@
-//! Figures on the lab's cluster: `make bench`. Prints a table and writes target/bench/<area>.json.
+//! What a run costs the API server, and how soon its Job is there: on the lab's cluster.
 
+use crate::figure::{Baseline, Figure};
 use anyhow::{Context, Result, ensure};
 use lab::{
     audit::{self, Call},
     cluster::{in_namespace, kubectl, kubectl_with},
 };
-use serde_json::{Value, json};
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 /// Probes that are made one after the other, and Jobs for the floor.
 const ROUNDS: usize = 30;
 /// After this long without work, connections of a client that sleeps are at their coldest.
 const QUIET: Duration = Duration::from_secs(90);
 
-/// One line of the table.
-struct Figure {
-    name: &'static str,
-    unit: &'static str,
-    value: Option<f64>,
-    p50: Option<f64>,
-    p99: Option<f64>,
-    n: usize,
-    baseline: Option<(f64, &'static str)>,
-}
-
-impl Figure {
-    fn value(name: &'static str, unit: &'static str, value: f64, n: usize) -> Self {
-        Self { name, unit, value: Some(value), p50: None, p99: None, n, baseline: None }
-    }
-
-    fn spread(name: &'static str, unit: &'static str, mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let n = values.len();
-        let at = |share: f64| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "small counts"
-            )]
-            let index = ((n as f64 * share).ceil() as usize).saturating_sub(1);
-            values.get(index).copied()
-        };
-        Self { name, unit, value: None, p50: at(0.5), p99: at(0.99), n, baseline: None }
-    }
-
-    fn json(&self) -> Value {
-        let mut figure = json!({"figure": self.name, "unit": self.unit, "n": self.n});
-        for (key, value) in [("value", self.value), ("p50", self.p50), ("p99", self.p99)] {
-            if let Some(value) = value {
-                figure[key] = json!(value);
-            }
-        }
-        if let Some((value, name)) = self.baseline {
-            figure["baseline"] = json!(value);
-            figure["baseline_name"] = json!(name);
-        }
-        figure
-    }
-
-    fn line(&self) -> String {
-        let number = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.1}"));
-        let baseline = self.baseline.map_or_else(String::new, |(v, name)| format!("{name} {v:.1}"));
-        format!(
-            "{:24} {:6} {:>8} {:>8} {:>8} {:>5}  {baseline}",
-            self.name,
-            self.unit,
-            number(self.value),
-            number(self.p50),
-            number(self.p99),
-            self.n
-        )
-    }
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let areas: Vec<String> = std::env::args().skip(1).collect();
-    let wanted = |area: &str| areas.is_empty() || areas.iter().any(|a| a == area);
-    ensure!(areas.iter().all(|a| a == "run"), "areas: run");
-    if wanted("run") {
-        report("run", &run().await?)?;
-    }
-    Ok(())
-}
-
-fn report(area: &str, figures: &[Figure]) -> Result<()> {
-    println!(
-        "{:24} {:6} {:>8} {:>8} {:>8} {:>5}  baseline",
-        area, "unit", "value", "p50", "p99", "n"
-    );
-    figures.iter().for_each(|figure| println!("{}", figure.line()));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
-    fs::create_dir_all(&folder)?;
-    let json: Vec<Value> = figures.iter().map(Figure::json).collect();
-    fs::write(folder.join(format!("{area}.json")), serde_json::to_string_pretty(&json)?)?;
-    Ok(())
-}
-
-/// What a run costs the API server, and how soon its Job is there.
-async fn run() -> Result<Vec<Figure>> {
+pub(crate) async fn figures() -> Result<Vec<Figure>> {
     let mut busy = Vec::new();
     let mut floor = Vec::new();
     let mut writes = Vec::new();
@@ -115,12 +29,11 @@ async fn run() -> Result<Vec<Figure>> {
     let lists = lists()? - before;
     let quiet = one_run(1).await?.cr_to_job;
     let rss = rss()?;
-    let mut cr_to_jobs = Figure::spread("run.cr_to_jobs", "ms", busy);
-    cr_to_jobs.baseline = Figure::spread("", "", floor).p50.map(|p50| (p50, "plain Job p50"));
+    let floor = Baseline::spread("plain Job", floor);
     let most = writes.iter().copied().max().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "small counts")]
     let figures = vec![
-        cr_to_jobs,
+        Figure::spread("run.cr_to_jobs", "ms", busy).beside(floor),
         Figure::value("run.cr_to_jobs.quiet", "ms", quiet, 1),
         Figure::value("run.api_writes", "calls", most as f64, writes.len()),
         Figure::value("run.api_lists", "calls", lists as f64, 1),
