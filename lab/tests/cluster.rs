@@ -78,7 +78,11 @@ async fn a_change_supersedes_and_keeps_what_was_measured() {
         assert_eq!(first.ended_early, Some(Inconclusive::Superseded));
         assert_eq!(first.workloads[0].reason, Some(Inconclusive::Superseded));
         let report = first.workloads[0].report.as_ref().expect("the last words were heard");
-        assert_eq!((report.cut(), report.arms[0].counts.inconclusive), (0, 1), "no drop");
+        assert_eq!(
+            (report.arms[0].counts.disconnected, report.arms[0].counts.inconclusive),
+            (0, 1),
+            "no drop"
+        );
         ns.condition("Ready", "True", "Measured", MINUTE).await;
         let runs = ns.runs().await;
         let ended = runs[0].status.as_ref().unwrap().end_time.clone().unwrap();
@@ -217,7 +221,10 @@ async fn an_eviction_is_inconclusive_and_no_drop() {
         let run = ns.ended(1, SOON).await.status.unwrap();
         assert_eq!(run.workloads[0].reason, Some(Inconclusive::Evicted));
         let report = run.workloads[0].report.as_ref().expect("the last words were heard");
-        assert_eq!((report.cut(), report.arms[0].counts.inconclusive), (0, 3));
+        assert_eq!(
+            (report.arms[0].counts.disconnected, report.arms[0].counts.inconclusive),
+            (0, 3)
+        );
     })
     .await;
 }
