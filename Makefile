@@ -39,7 +39,7 @@ generate: ## Writes generated files anew: CRDs, snapshots.
 	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -p api --quiet
 
 traces: ## Records anew what psycopg and Django send, from PyPI's packages against a PostgreSQL on loopback.
-	GENERATE=1 $(CARGO) test --locked -p lab --test traces
+	GENERATE=1 $(CARGO) test --locked -p lab --test traces what_was_recorded
 
 lab: ## Builds what is missing and starts the lab: Kubernetes, PostgreSQL, PgBouncer (root).
 	@lab/preflight

@@ -78,6 +78,13 @@ impl Holding {
         self
     }
 
+    /// Talks as another client.
+    #[must_use]
+    pub fn client(mut self, client: Client) -> Self {
+        self.settings.workloads[0].client = client;
+        self
+    }
+
     /// Holds longer or shorter.
     #[must_use]
     pub fn duration(mut self, duration: Duration) -> Self {

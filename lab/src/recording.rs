@@ -87,6 +87,9 @@ impl Trace {
 }
 
 async fn relay(mut client: TcpStream, mut server: TcpStream, trace: &Trace) -> io::Result<()> {
+    // As the peers do: each message would otherwise wait for the acknowledgement of the last.
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
     // Before the session starts, messages have no type.
     loop {
         let body = body(&mut client).await?;

@@ -56,6 +56,9 @@ def t1():
     execute("SELECT 1")
 
 
+t1_in_utc = t1
+
+
 def t2():
     for i in range(MINUTES):
         execute("SELECT 1")

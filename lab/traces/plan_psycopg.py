@@ -33,6 +33,9 @@ def t1():
     conn.close()
 
 
+t1_in_utc = t1
+
+
 def t2(conn=None):
     conn = conn or get_connection()
     for i in range(MINUTES):

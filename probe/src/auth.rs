@@ -5,6 +5,7 @@
 //! was checked: a probe must not hand out what an application would have kept.
 
 use crate::{
+    client::Manner,
     password::Password,
     session::{Session, Sign},
     target::Endpoint,
@@ -28,6 +29,8 @@ pub struct LoggedIn {
     pub auth: &'static str,
     /// server_version, as the server announced it.
     pub version: Option<String>,
+    /// TimeZone, as the server announced it.
+    pub time_zone: Option<String>,
 }
 
 /// Why a login failed.
@@ -39,32 +42,47 @@ pub enum Failure {
     Refused(String),
 }
 
-/// Sends the start-up message with user, database and whatever else is given, and answers until the session is ready.
+/// Sends the start-up message, answers until the session is ready, and says what the client says
+/// first.
 ///
 /// # Errors
 /// The server refused, or it asked for what must not be sent.
 pub async fn log_in(
     session: &mut Session,
     endpoint: &Endpoint,
+    manner: Manner,
     application_name: Option<&str>,
     verified: bool,
 ) -> Result<LoggedIn, Failure> {
     let mut message = BytesMut::new();
     let parameters = [("user", &*endpoint.user), ("database", &*endpoint.database)];
-    let parameters =
-        parameters.into_iter().chain(application_name.map(|name| ("application_name", name)));
+    let name = application_name.map(|name| ("application_name", name));
+    let parameters = parameters.into_iter().chain(manner.start_up()).chain(name);
     frontend::startup_message(parameters, &mut message)?;
     session.send(&message).await?;
 
-    let mut done = LoggedIn { auth: "Trust", version: None };
-    let mut scram = None;
+    let mut done = LoggedIn { auth: "Trust", ..LoggedIn::default() };
+    let (mut scram, mut greeted) = (None, false);
     loop {
         message.clear();
         match session.frame().await? {
             Frame::Said(said) if said.is_error() => return Err(session.fatal().into()),
-            Frame::Ready(_) => return Ok(done),
+            Frame::Ready(_) if greeted => {
+                session.has_set();
+                return Ok(done);
+            }
+            Frame::Ready(_) => match manner.greeting(done.time_zone.as_deref()) {
+                Some(sql) => {
+                    frontend::query(sql, &mut message)?;
+                    greeted = true;
+                }
+                None => return Ok(done),
+            },
             Frame::Parameter { name, value } if name == "server_version" => {
                 done.version = Some(value);
+            }
+            Frame::Parameter { name, value } if name == "TimeZone" => {
+                done.time_zone = Some(value);
             }
             Frame::Auth(Auth::Ok) => {
                 // Whoever skips the proof that it knows the password is not the server.

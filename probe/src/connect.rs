@@ -2,6 +2,7 @@
 
 use crate::{
     auth::{self, Failure},
+    client::Manner,
     close,
     link::Link,
     session::{Observer, Session},
@@ -47,6 +48,8 @@ pub struct Dialer {
     pub observer: Arc<Observer>,
     /// TCP's timers.
     pub tcp: TcpSettings,
+    /// Whose way of talking they have.
+    pub manner: Manner,
     /// What the connections call themselves.
     pub application_name: Option<String>,
 }
@@ -100,6 +103,7 @@ impl Dialer {
             path: Arc::clone(path),
             observer: Arc::new(observer),
             tcp: workload.tcp,
+            manner: Manner::of(workload),
             application_name: workload.application_name.clone(),
         }
     }
@@ -177,12 +181,13 @@ impl Attempt<'_> {
         }
 
         self.phase = "login";
-        let mut session = Session::new(link, established, Arc::clone(&self.dialer.observer));
-        let name = self.dialer.application_name.as_deref();
-        match auth::log_in(&mut session, &self.dialer.path.endpoint, name, verified).await {
+        let Dialer { path, observer, manner, application_name, .. } = self.dialer;
+        let mut session = Session::new(link, established, *manner, Arc::clone(observer));
+        let name = application_name.as_deref();
+        match auth::log_in(&mut session, &path.endpoint, *manner, name, verified).await {
             Ok(logged_in) => {
                 phases.login_ms = lap.lap();
-                let clean = |text: String| self.dialer.observer.scrubber.clean(&text);
+                let clean = |text: String| observer.scrubber.clean(&text);
                 server.version = logged_in.version.map(clean).map(|v| v.chars().take(64).collect());
                 server.auth = Some(logged_in.auth.to_owned());
                 Ok(Opened { session, phases, server, tcp: timers })

@@ -116,9 +116,45 @@ impl Held {
     pub async fn request_of(&mut self, sql: &str, length: Duration) -> Result<(), Ended> {
         let answer = select! {
             biased;
-            answer = Box::pin(self.session.ask(sql, length)) => answer.map_err(Ended::Sign)?,
+            answer = Box::pin(self.session.ask(sql, length)) => answer,
             reason = self.stop.thrown() => return Err(Ended::Stopped(reason)),
         };
+        self.answered(answer)
+    }
+
+    /// Begins a transaction, if none is open: as psycopg's and Django's own blocks do it.
+    ///
+    /// # Errors
+    /// The connection ended, or all lanes are to let go.
+    pub async fn begin(&mut self) -> Result<(), Ended> {
+        match self.life().begin {
+            None => self.query("BEGIN").await,
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Commits the transaction, if one is open.
+    ///
+    /// # Errors
+    /// The connection ended, or all lanes are to let go.
+    pub async fn commit(&mut self) -> Result<(), Ended> {
+        match self.life().begin {
+            Some(_) => self.query("COMMIT").await,
+            None => Ok(()),
+        }
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<(), Ended> {
+        let answer = select! {
+            biased;
+            answer = Box::pin(self.session.query(sql)) => answer,
+            reason = self.stop.thrown() => return Err(Ended::Stopped(reason)),
+        };
+        self.answered(answer)
+    }
+
+    fn answered(&mut self, answer: Result<Option<ServerMessage>, Sign>) -> Result<(), Ended> {
+        let answer = answer.map_err(Ended::Sign)?;
         let Some(message) = answer else {
             return Ok(());
         };

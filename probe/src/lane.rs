@@ -82,6 +82,11 @@ async fn close(
 ) {
     let is_tls = held.session().link().is_tls();
     let phase = held.phase();
+    // The proof has tidied up.
+    let farewell = match ended {
+        Ok(()) => None,
+        Err(_) => workload::farewell(&course.workload.pattern, &course.run),
+    };
     let (mut end, alive) = match ended {
         Ok(()) | Err(Ended::Refused) => (End::answered(held.life(), held.refused(), is_tls), true),
         Err(Ended::Stopped(reason)) => {
@@ -98,8 +103,7 @@ async fn close(
     (end.local_port, end.peer) = held.addresses();
     report(course, lane, end, stop);
     if alive {
-        let sql = workload::farewell(&course.workload.pattern, &course.run);
-        held.session().leave(sql.as_deref()).await;
+        held.session().leave(farewell.as_deref()).await;
     }
 }
 
@@ -123,13 +127,14 @@ async fn follow(
     for offset in lead_in(schedule) {
         held.silence(ready + offset).await?;
         held.request(HARMLESS).await?;
+        held.commit().await?;
     }
     held.enter(Phase::Hold);
     let end = ready + schedule.lead_in + schedule.hold;
-    let order = Order { pattern: &course.workload.pattern, run: &course.run, lane, end };
-    workload::hold(order, held).await?;
+    let Course { workload, run, .. } = course;
+    workload::hold(Order { workload, run, lane, end }, held).await?;
     held.enter(Phase::Proof);
-    held.request(HARMLESS).await
+    held.request(&workload::proof(workload, run)).await
 }
 
 /// When the lead-in's requests are due, from the moment the connection was ready; the last one

@@ -16,6 +16,7 @@
 
 pub mod args;
 pub mod auth;
+pub mod client;
 pub mod clock;
 pub mod close;
 pub mod connect;

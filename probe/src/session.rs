@@ -1,6 +1,7 @@
 //! A session on a link: requests, answers, and the watch for the end.
 
 use crate::{
+    client::{Manner, psycopg::Psycopg},
     close::{MAX_MESSAGES, Said},
     life::Life,
     link::{Link, Signal},
@@ -9,12 +10,12 @@ use crate::{
     stall::{Attention, Moment},
     wire::{Frame, Frames, Garbage},
 };
-use api::close_form::{MessageKind, ServerMessage};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::{io, sync::Arc, time::Duration};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
+mod ask;
 mod drain;
 
 /// A request may take so long as a rule: poolers make one wait up to 120 s for a server connection
@@ -47,6 +48,8 @@ pub struct Session {
     life: Life,
     /// Whether a request of ours is unanswered.
     asking: bool,
+    /// What psycopg would remember.
+    psycopg: Option<Box<Psycopg>>,
     observer: Arc<Observer>,
 }
 
@@ -72,9 +75,9 @@ enum Kind {
 }
 
 impl Session {
-    /// A session whose link was established at `established`.
+    /// A session of a client whose link was established at `established`.
     #[must_use]
-    pub fn new(link: Link, established: Instant, observer: Arc<Observer>) -> Self {
+    pub fn new(link: Link, established: Instant, manner: Manner, observer: Arc<Observer>) -> Self {
         Self {
             link,
             frames: Frames::default(),
@@ -82,6 +85,7 @@ impl Session {
             said: Vec::new(),
             life: Life::new(established),
             asking: false,
+            psycopg: manner.memory(),
             observer,
         }
     }
@@ -108,33 +112,6 @@ impl Session {
         let sent = self.link.send(messages).await;
         self.life.client_byte = Some(Instant::now());
         sent.map_err(|error| self.sign(Kind::Unsent(error)))
-    }
-
-    /// Sends a simple query that may take `length`, and waits for its answer: the error in it, if
-    /// there is one.
-    ///
-    /// # Errors
-    /// The session ended, or it gave no answer in time.
-    pub async fn ask(
-        &mut self,
-        sql: &str,
-        length: Duration,
-    ) -> Result<Option<ServerMessage>, Sign> {
-        let mut message = BytesMut::new();
-        frontend::query(sql, &mut message).map_err(|error| self.sign(Kind::Unsent(error)))?;
-        let deadline = Instant::now() + length + self.observer.answer_timeout;
-        self.send(&message).await?;
-        loop {
-            match timeout_at(deadline, self.frame()).await {
-                Ok(Ok(Frame::Ready(_))) => break,
-                Ok(Ok(_)) => {}
-                Ok(Err(sign)) => return Err(sign),
-                Err(_) => return Err(self.sign(Kind::Silence)),
-            }
-        }
-        let mut said = std::mem::take(&mut self.said).into_iter();
-        let refusal = said.find(|said| said.message.kind == MessageKind::Error);
-        Ok(refusal.map(|said| said.message))
     }
 
     /// Watches the session until there is a sign of its end. Nothing is lost if it is dropped
@@ -177,6 +154,11 @@ impl Session {
     #[must_use]
     pub fn fatal(&self) -> Sign {
         Sign { moment: self.arrived, kind: Kind::Fatal }
+    }
+
+    /// What was just answered has set a variable, though its command's tag does not say so.
+    pub fn has_set(&mut self) {
+        self.life.set = self.life.request;
     }
 
     fn note(&mut self, frame: &Frame) {

@@ -1,7 +1,7 @@
 //! What a connection does while it is held: one file for each pattern.
 
 use crate::held::{Ended, Held};
-use api::pattern::Pattern;
+use api::{measurement::Client, pattern::Pattern, settings::WorkloadSettings};
 use tokio::time::Instant;
 
 mod active_transaction;
@@ -16,14 +16,15 @@ mod pulp_worker;
 mod session_variable;
 mod slow_statement;
 
-/// A harmless request: the lead-in's, and the proof at the end.
+/// A harmless request: the lead-in's, and the proof at the end where there is nothing to tidy up.
 pub const HARMLESS: &str = "SELECT 1";
+const ROLLBACK: &str = "ROLLBACK";
 
 /// What a lane of a workload is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
-    /// What to do.
-    pub pattern: &'a Pattern,
+    /// What to do, and in whose way of talking.
+    pub workload: &'a WorkloadSettings,
     /// Name of the run, for names of our own.
     pub run: &'a str,
     /// Which lane it is.
@@ -37,9 +38,9 @@ pub struct Order<'a> {
 /// # Errors
 /// It ended before.
 pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
-    let Order { pattern, run, lane, end } = order;
-    match pattern {
-        Pattern::Idle => idle::hold(held, end).await,
+    let Order { workload, run, lane, end } = order;
+    match &workload.pattern {
+        Pattern::Idle => idle::hold(held, end, workload.client).await,
         Pattern::Heartbeat { interval_ms, statement } => {
             heartbeat::hold(held, end, *interval_ms, statement).await
         }
@@ -49,7 +50,7 @@ pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
         Pattern::ActiveTransaction { interval_ms, statement } => {
             active_transaction::hold(held, end, *interval_ms, statement).await
         }
-        Pattern::SessionVariable => session_variable::hold(held, end).await,
+        Pattern::SessionVariable => session_variable::hold(held, end, workload.client).await,
         Pattern::Listen | Pattern::ListenNotify { .. } => listen::hold(held, end, run).await,
         Pattern::PulpWorker { interval_ms, table, listen } => {
             let run = listen.then_some(run);
@@ -60,6 +61,17 @@ pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
         }
         Pattern::SlowStatement => slow_statement::hold(held, end).await,
         Pattern::IdleLadder { rungs_ms, .. } => idle_ladder::hold(held, end, rungs_ms, lane).await,
+    }
+}
+
+/// The last request: whether it is answered decides whether the connection survived. It tidies up
+/// as well; in the clients' name it commits, as the plan does.
+#[must_use]
+pub fn proof(workload: &WorkloadSettings, run: &str) -> String {
+    let proof = farewell(&workload.pattern, run).unwrap_or_else(|| HARMLESS.to_owned());
+    match workload.client {
+        Client::Psycopg | Client::Django if proof == ROLLBACK => "COMMIT".to_owned(),
+        _ => proof,
     }
 }
 
@@ -77,7 +89,7 @@ pub fn farewell(pattern: &Pattern, run: &str) -> Option<String> {
         | Pattern::IdleLadder { .. } => None,
         Pattern::IdleInTransaction { .. }
         | Pattern::ActiveTransaction { .. }
-        | Pattern::PulpTask { .. } => Some("ROLLBACK".to_owned()),
+        | Pattern::PulpTask { .. } => Some(ROLLBACK.to_owned()),
         Pattern::Listen | Pattern::ListenNotify { .. } => {
             Some(format!("UNLISTEN {}", listen::channel(run, "")))
         }

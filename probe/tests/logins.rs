@@ -12,6 +12,7 @@ mod fake;
 use api::settings::TcpSettings;
 use fake::{Fake, GOODBYE, WELCOME, fatal};
 use probe::{
+    client::Manner,
     connect::{self, Dialer, Opened, Path, Refusal},
     password::Password,
     scrub::Scrubber,
@@ -54,7 +55,8 @@ fn dialer(endpoint: Endpoint, addresses: Vec<SocketAddr>) -> Dialer {
         meter: Arc::default(),
     });
     let path = Arc::new(Path { endpoint, addresses: Ok(addresses) });
-    Dialer { path, observer, tcp: TcpSettings::default(), application_name: None }
+    let (tcp, manner) = (TcpSettings::default(), Manner::Raw);
+    Dialer { path, observer, tcp, manner, application_name: None }
 }
 
 async fn refused(server: &Fake) -> Refusal {

@@ -25,7 +25,7 @@ async fn session() -> (Session, TcpStream) {
         meter: Arc::default(),
     };
     // A tick that never comes late: these tests are not about stalls.
-    let session = Session::new(Link::new(tcp), Instant::now(), Arc::new(observer));
+    let session = Session::new(Link::new(tcp), Instant::now(), Manner::Raw, Arc::new(observer));
     (session, server)
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn hold(
 ) -> Result<(), Ended> {
     let worked = Instant::now() + Duration::from_millis(work_ms);
     if in_transaction {
-        held.request("BEGIN").await?;
+        held.begin().await?;
     }
     held.request(HARMLESS).await?;
     heartbeat::hold(held, worked, INTERVAL_MS, HARMLESS).await?;

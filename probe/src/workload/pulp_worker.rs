@@ -29,9 +29,9 @@ pub(super) async fn hold(
     let mut beat = Beat::new(interval_ms);
     while let Some(next) = beat.next(end) {
         held.silence(next).await?;
-        for statement in ["BEGIN", &update, "COMMIT"] {
-            held.request(statement).await?;
-        }
+        held.begin().await?;
+        held.request(&update).await?;
+        held.commit().await?;
         if held.refused().is_some() {
             return Err(Ended::Refused);
         }
