@@ -1,8 +1,8 @@
 //! Where a Secret keeps the parts of the credentials.
 //!
 //! One ordered table for the layouts of pulp-operator, app-interface, CloudNativePG, Crunchy,
-//! Zalando, servicebinding.io and libpq. The first name that the Secret has wins; a name that the
-//! user gives goes before the table.
+//! Zalando, servicebinding.io, kubernetes.io/tls and libpq. The first name that the Secret has wins;
+//! a name that the user gives goes before the table.
 
 use crate::target::SecretKeys;
 use std::collections::BTreeMap;
@@ -26,6 +26,10 @@ pub enum Part {
     Ca,
     /// `postgresql://` URI that holds several of the others.
     Uri,
+    /// Certificate of the client, with its chain, in PEM.
+    Certificate,
+    /// The certificate's private key in PEM.
+    PrivateKey,
 }
 
 impl Part {
@@ -41,6 +45,8 @@ impl Part {
             Self::Sslmode => &["POSTGRES_SSLMODE", "sslmode", "PGSSLMODE"],
             Self::Ca => &["db.ca_cert", "ca.crt", "ca"],
             Self::Uri => &["uri", "DATABASE_URL"],
+            Self::Certificate => &["tls.crt", "certificates"],
+            Self::PrivateKey => &["tls.key", "private-key"],
         }
     }
 
@@ -56,6 +62,8 @@ impl Part {
             Self::Sslmode => "sslmode",
             Self::Ca => "ca",
             Self::Uri => "uri",
+            Self::Certificate => "certificate",
+            Self::PrivateKey => "privateKey",
         }
     }
 
@@ -71,6 +79,8 @@ impl Part {
             Self::Sslmode => keys.sslmode.as_deref(),
             Self::Ca => keys.ca.as_deref(),
             Self::Uri => keys.uri.as_deref(),
+            Self::Certificate => keys.certificate.as_deref(),
+            Self::PrivateKey => keys.private_key.as_deref(),
         }
     }
 }
@@ -108,7 +118,7 @@ pub fn find<'a>(
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 8] = [
+    const PARTS: [Part; 10] = [
         Part::Host,
         Part::Port,
         Part::Database,
@@ -117,6 +127,8 @@ mod tests {
         Part::Sslmode,
         Part::Ca,
         Part::Uri,
+        Part::Certificate,
+        Part::PrivateKey,
     ];
 
     /// A Secret whose values are the names of its keys.
@@ -169,8 +181,11 @@ mod tests {
             // servicebinding/spec, README.md, "Well-known Secret Entries"; `database` is customary.
             (
                 "type provider host port database uri username password certificates private-key",
-                "host=host port=port database=database user=username password=password uri=uri",
+                "host=host port=port database=database user=username password=password uri=uri \
+                 certificate=certificates privateKey=private-key",
             ),
+            // Kubernetes' type kubernetes.io/tls, with cert-manager's ca.crt.
+            ("tls.crt tls.key ca.crt", "ca=ca.crt certificate=tls.crt privateKey=tls.key"),
             // libpq's environment variables (PostgreSQL documentation, "Environment Variables").
             (
                 "PGHOST PGPORT PGDATABASE PGUSER PGPASSWORD PGSSLMODE",

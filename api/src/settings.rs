@@ -56,6 +56,9 @@ pub struct TargetSettings {
     /// The certificate authority, if the manifest names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<CaSource>,
+    /// Name of the Secret with the client certificate, if the manifest names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_secret: Option<String>,
 }
 
 /// A mounted object that holds a certificate authority.
@@ -211,6 +214,10 @@ impl TargetSettings {
             user: target.user.clone(),
             tls_mode: target.tls.as_ref().and_then(|tls| tls.mode),
             ca,
+            certificate_secret: target
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.certificate_secret_name.clone()),
         })
     }
 }

@@ -85,6 +85,16 @@ pub struct SecretKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::object_key")]
     pub uri: Option<String>,
+    /// Key of the client certificate, with its chain, in PEM: in `tls.certificateSecretName` where
+    /// that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::object_key")]
+    pub certificate: Option<String>,
+    /// Key of the client certificate's private key, in PEM and not encrypted: in the same Secret as
+    /// the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::object_key")]
+    pub private_key: Option<String>,
 }
 
 /// How a connection is encrypted, and who proves to be whom.
@@ -96,7 +106,9 @@ pub struct SecretKeys {
     validation = Rule::new("!has(self.caKey) || has(self.caConfigMapName) || has(self.caSecretName)")
         .message("caKey needs caConfigMapName or caSecretName beside it"),
     validation = Rule::new("!has(self.mode) || self.mode != 'Disable' || (!has(self.caConfigMapName) && !has(self.caSecretName))")
-        .message("mode Disable uses no CA: remove the CA, or write mode: VerifyFull")
+        .message("mode Disable uses no CA: remove the CA, or write mode: VerifyFull"),
+    validation = Rule::new("!has(self.mode) || self.mode != 'Disable' || !has(self.certificateSecretName)")
+        .message("mode Disable shows no certificate: remove certificateSecretName, or write mode: VerifyFull")
 )]
 pub struct Tls {
     /// See [`TlsMode`].
@@ -114,6 +126,12 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::object_key")]
     pub ca_key: Option<String>,
+    /// Name of a Secret with a client certificate and its private key, such as one of type
+    /// kubernetes.io/tls (`tls.crt`, `tls.key`); other keys are named in `target.keys`. Absent: the
+    /// target's own Secret may hold them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::object_name")]
+    pub certificate_secret_name: Option<String>,
 }
 
 /// Disable, Prefer, Require, VerifyCA or VerifyFull, with libpq's meanings (PostgreSQL documentation,

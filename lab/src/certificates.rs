@@ -1,11 +1,11 @@
 //! A certificate authority that lives as long as a test.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// An authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A server's certificate and key, in PEM.
+/// A server's or client's certificate and key, in PEM.
 pub struct Identity {
     /// The certificate.
     pub certificate: String,
@@ -33,10 +33,20 @@ impl Authority {
     #[must_use]
     pub fn identity(&self, names: &[&str]) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.signed(&CertificateParams::new(names).expect("names"))
+    }
+
+    /// A certificate of this role.
+    #[must_use]
+    pub fn client(&self, role: &str) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, role);
+        self.signed(&params)
+    }
+
+    fn signed(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(names)
-            .and_then(|params| params.signed_by(&key, &self.0))
-            .expect("a certificate");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }

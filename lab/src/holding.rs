@@ -1,5 +1,6 @@
 //! The probe, held against something in this very process.
 
+use crate::certificates::Identity;
 use api::{
     measurement::Client,
     pattern::Pattern,
@@ -38,6 +39,7 @@ impl Holding {
             user: Some(user.into()),
             tls_mode: Some(TlsMode::Disable),
             ca: None,
+            certificate_secret: None,
         };
         let workload = WorkloadSettings {
             name: "held".into(),
@@ -126,6 +128,20 @@ impl Holding {
     #[must_use]
     pub fn ca(mut self, pem: &str) -> Self {
         self.files.push(("ca.crt", pem.to_owned()));
+        self
+    }
+
+    /// Has no password.
+    #[must_use]
+    pub fn without_password(mut self) -> Self {
+        self.files.retain(|(key, _)| *key != "password");
+        self
+    }
+
+    /// Has a client certificate in the Secret.
+    #[must_use]
+    pub fn certificate(mut self, Identity { certificate, key }: &Identity) -> Self {
+        self.files.extend([("tls.crt", certificate.clone()), ("tls.key", key.clone())]);
         self
     }
 

@@ -1,7 +1,7 @@
 //! A PostgreSQL of one's own, on loopback.
 
 use crate::{
-    certificates::Identity,
+    certificates::{Authority, Identity},
     server::{Folder, Server, command, free_port, send_signal},
 };
 use std::{
@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub settings: &'a str,
     /// TLS certificate and key.
     pub identity: Option<&'a Identity>,
+    /// Whose client certificates are asked for, with TLS.
+    pub clients: Option<&'a Authority>,
 }
 
 impl Postgres {
@@ -56,6 +58,10 @@ impl Postgres {
                 certificate.display(),
                 key.display()
             );
+        }
+        if let Some(authority) = options.clients {
+            let authority = folder.write("clients.crt", &authority.pem());
+            settings += &format!("ssl_ca_file = '{}'\n", authority.display());
         }
         let conf = folder.write("server.conf", &settings);
         let hba = folder.write("hba.conf", HBA);
@@ -164,6 +170,8 @@ impl Postgres {
 /// SCRAM, but for roles whose name says otherwise.
 const HBA: &str = "local all postgres trust\nhost all by_password 127.0.0.1/32 password\n\
 host all by_md5 127.0.0.1/32 md5\nhost all by_trust 127.0.0.1/32 trust\n\
+hostssl all by_certificate 127.0.0.1/32 cert\n\
+hostssl all by_both 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n\
 host all all 127.0.0.1/32 scram-sha-256\n";
 
 /// Nothing here outlives a test, and many servers share two processors.

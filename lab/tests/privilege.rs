@@ -145,8 +145,8 @@ async fn nothing_of_a_secret_is_found_anywhere() {
 async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_and_pods() {
     in_namespace(async |ns| {
         let manifest = "apiVersion: probes.pulpproject.org/v1alpha1\nkind: ConnectionProbe\n\
-                        metadata: { name: t }\nspec:\n  target: { secretName: pulp-db }\n\
-                        \x20 suspend: true\n  workloads: [{ name: idle, idle: {} }]\n";
+                        metadata: { name: t }\nspec:\n  target:\n    secretName: pulp-db\n\
+                        \x20   tls: { certificateSecretName: pulp-client }\n  suspend: true\n  workloads: [{ name: idle, idle: {} }]\n";
         let author = format!("--as=system:serviceaccount:{}:author", ns.name);
         let apply = || kubectl_with(manifest, &["-n", &ns.name, &author, "apply", "-f", "-"]).text;
         let allow = |name: &str, rule: &[&str]| {
@@ -169,6 +169,11 @@ async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_and_pods() {
         .await;
         allow("secret", &["--verb=get", "--resource=secrets", "--resource-name=pulp-db"]);
         eventually("the role for the Secret", SOON, async || {
+            apply().contains("must be allowed to get the Secret pulp-client").then_some(())
+        })
+        .await;
+        allow("client", &["--verb=get", "--resource=secrets", "--resource-name=pulp-client"]);
+        eventually("the role for the client's Secret", SOON, async || {
             apply().contains("created").then_some(())
         })
         .await;

@@ -257,8 +257,8 @@ fn default_resources(lanes: usize) -> ResourceRequirements {
     }
 }
 
-/// The arms' Secrets and CAs, as optional volumes: the API server never shows why a mount fails, and
-/// the probe can name the keys that it saw and wanted.
+/// The arms' Secrets, client certificates and CAs, as optional volumes: the API server never shows
+/// why a mount fails, and the probe can name the keys that it saw and wanted.
 fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
     let mut objects: Vec<(CaKind, &str)> = Vec::new();
     for object in settings.arms().flat_map(|(_, target)| objects_of(target)) {
@@ -287,7 +287,9 @@ fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
 
 fn objects_of(target: &TargetSettings) -> impl Iterator<Item = (CaKind, &str)> {
     let ca = target.ca.iter().map(|ca| (ca.kind, ca.name.as_str()));
-    std::iter::once((CaKind::Secret, target.secret_name.as_str())).chain(ca)
+    let certificate = target.certificate_secret.iter();
+    let secrets = std::iter::once(&target.secret_name).chain(certificate);
+    secrets.map(|name| (CaKind::Secret, name.as_str())).chain(ca)
 }
 
 fn volume(name: String, kind: CaKind, object: &str) -> Volume {

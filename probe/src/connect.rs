@@ -157,7 +157,7 @@ impl Attempt<'_> {
 
         let mut link = Link::new(tcp);
         let mut server = Server::default();
-        let mut verified = false;
+        let (mut verified, mut shown) = (false, false);
         if let Some((tls, required)) = tls {
             self.phase = "SSLRequest";
             let offered = ssl_request(&mut link).await.map_err(|error| self.failed(&error))?;
@@ -169,6 +169,7 @@ impl Attempt<'_> {
                     .map_err(|error| self.failed(&error))?;
                 phases.tls_ms = Some(lap.lap());
                 verified = tls.verified;
+                shown = tls.certificate.as_ref().is_some_and(|own| own.was_shown());
                 let version = link.tls().and_then(|tls| tls.protocol_version());
                 server.tls =
                     version.map(|version| format!("{}, {}", tls_version(version), tls.word));
@@ -189,7 +190,10 @@ impl Attempt<'_> {
                 phases.login_ms = lap.lap();
                 let clean = |text: String| observer.scrubber.clean(&text);
                 server.version = logged_in.version.map(clean).map(|v| v.chars().take(64).collect());
-                server.auth = Some(logged_in.auth.to_owned());
+                // No password was asked for: if the server saw a certificate, that is why.
+                let auth =
+                    if shown && logged_in.auth == "Trust" { "Certificate" } else { logged_in.auth };
+                server.auth = Some(auth.to_owned());
                 Ok(Opened { session, phases, server, tcp: timers })
             }
             Err(Failure::Refused(text)) => {

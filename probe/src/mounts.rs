@@ -27,6 +27,8 @@ pub struct Mounted {
     pub secret: Keys,
     /// The object with the certificate authority, if the target names one.
     pub ca: Keys,
+    /// The Secret with the client certificate, if the target names one.
+    pub certificate: Keys,
 }
 
 impl Mounts {
@@ -37,8 +39,10 @@ impl Mounts {
             CaKind::ConfigMap => self.config_maps.join(&source.name),
             CaKind::Secret => self.secrets.join(&source.name),
         });
+        let certificate = target.certificate_secret.as_ref().map(|name| self.secrets.join(name));
         Mounted {
             secret: read_folder(&self.secrets.join(&target.secret_name)),
+            certificate: certificate.map(|folder| read_folder(&folder)).unwrap_or_default(),
             ca: ca.map(|folder| read_folder(&folder)).unwrap_or_default(),
         }
     }

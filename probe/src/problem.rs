@@ -1,7 +1,7 @@
 //! Every sentence about a configuration that can't be carried out: what was seen, what was
 //! wanted, what to do. They name keys and never values.
 
-use crate::mounts::Keys;
+use crate::{mounts::Keys, tls::Unusable};
 use api::{
     report::{Problem, ProblemReason},
     secret_keys::{MissingKey, Part},
@@ -113,6 +113,52 @@ pub fn ca_wanted(mode: &str, secret: &str) -> Problem {
         wanted = Part::Ca.aliases().join(", "),
     );
     problem(ProblemReason::CaNotFound, &message)
+}
+
+/// The Secret that is to hold the client certificate is not mounted, or it is empty.
+#[must_use]
+pub fn certificate_secret_not_found(name: &str) -> Problem {
+    let message = format!(
+        "Secret {name}, which is to hold the client certificate, is not there, or it is empty. \
+         Create it in the probe's namespace, or correct spec.target.tls.certificateSecretName."
+    );
+    problem(ProblemReason::SecretNotFound, &message)
+}
+
+/// A certificate without its key, or a key without its certificate.
+#[must_use]
+pub fn half_a_certificate(secret: &str, missing: Part, seen: &Keys) -> Problem {
+    let word = missing.word();
+    let message = format!(
+        "A client certificate needs certificate and privateKey, and Secret {secret} has no {word}: \
+         none of {wanted}. It has {seen}. Name the right key in spec.target.keys.{word}.",
+        wanted = missing.aliases().join(", "),
+        seen = listed(seen),
+    );
+    problem(ProblemReason::SecretKeyMissing, &message)
+}
+
+/// Certificate and key are there, and can't be used.
+#[must_use]
+pub fn certificate_unusable(secret: &str, unusable: Unusable) -> Problem {
+    let message = match unusable {
+        Unusable::Certificate => {
+            "The client certificate can't be read. Put it there in PEM, with its BEGIN CERTIFICATE \
+             and END CERTIFICATE lines, and its chain behind it."
+        }
+        Unusable::Key => {
+            "The private key can't be read. Put it there in PEM, as PKCS #8, PKCS #1 or SEC 1."
+        }
+        Unusable::EncryptedKey => {
+            "The private key is encrypted, and a probe knows no password for it. Put it there as it \
+             is: openssl pkey -in KEY -out tls.key."
+        }
+        Unusable::Pair => {
+            "The private key is not that of the client certificate. Put the certificate first, its \
+             chain behind it, and its own key beside it."
+        }
+    };
+    invalid(&format!("Secret {secret}: {message}"))
 }
 
 fn listed(keys: &Keys) -> String {

@@ -7,8 +7,10 @@ use crate::{
     tls::{Authorities, Tls, Verification},
 };
 use api::{report::Problem, secret_keys::Part, settings::TargetSettings, target::TlsMode};
+use certificate::certificate;
 use parts::Parts;
 
+mod certificate;
 mod parts;
 mod uri;
 
@@ -140,7 +142,8 @@ fn encryption(
         (TlsMode::VerifyCA, None) => return Err(wanted("VerifyCA")),
         (TlsMode::VerifyFull, None) => return Err(wanted("VerifyFull")),
     };
-    let tls = Tls::new(host, verification, word).ok_or_else(|| {
+    let certificate = certificate(target, mounted)?;
+    let tls = Tls::new(host, verification, word, certificate).ok_or_else(|| {
         problem::invalid(
             "The host is no name that a certificate can be made out to. Correct \
              spec.target.host, or write spec.target.tls.mode: VerifyCA.",

@@ -17,8 +17,10 @@ use rustls::{
 use std::{net::Ipv4Addr, sync::Arc};
 
 mod binding;
+mod client;
 
 pub use binding::server_end_point;
+pub use client::{ClientCertificate, Unusable};
 
 /// How to encrypt to one server.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Tls {
     pub verified: bool,
     /// TLS mode in a word, for the report.
     pub word: &'static str,
+    /// What the server is shown, if it asks.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// How far the server's certificate is checked.
@@ -69,7 +73,12 @@ impl Tls {
     /// Encryption to `host`. `None`: the host has no name that a certificate could be made out
     /// to, and the mode wants one.
     #[must_use]
-    pub fn new(host: &str, verification: Verification, word: &'static str) -> Option<Self> {
+    pub fn new(
+        host: &str,
+        verification: Verification,
+        word: &'static str,
+        certificate: Option<Arc<ClientCertificate>>,
+    ) -> Option<Self> {
         let verified = !matches!(verification, Verification::None);
         let name = match ServerName::try_from(host.to_owned()) {
             Ok(name) => name,
@@ -80,13 +89,18 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier =
             Verifier { algorithms: provider.signature_verification_algorithms, verification };
-        let mut config = config(provider)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let config =
+            config(provider)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match &certificate {
+            Some(certificate) => {
+                let certificate = Arc::clone(certificate);
+                config.with_client_cert_resolver(certificate)
+            }
+            None => config.with_no_client_auth(),
+        };
         // Every lane is to be a connection of its own, with the same handshake as any other.
         config.resumption = Resumption::disabled();
-        Some(Self { config: Arc::new(config), name, verified, word })
+        Some(Self { config: Arc::new(config), name, verified, word, certificate })
     }
 }
 

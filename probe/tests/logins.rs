@@ -67,7 +67,7 @@ async fn refused(server: &Fake) -> Refusal {
 }
 
 fn unverified() -> Tls {
-    Tls::new("127.0.0.1", Verification::None, "Prefer").unwrap()
+    Tls::new("127.0.0.1", Verification::None, "Prefer", None).unwrap()
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time;
 /// A rule, for the value that it stands beside.
 type Rule = fn(&Value) -> bool;
 
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 12] = [
     ("write a duration from", is_duration),
     ("write either preset or workloads", |probe| {
         has(probe, "/spec/preset") != has(probe, "/spec/workloads")
@@ -40,6 +40,9 @@ const RULES: [(&str, Rule); 11] = [
     }),
     ("caKey needs", |tls| !has(tls, "/caKey") || has_ca(tls)),
     ("mode Disable uses no CA", |tls| !is(tls, "/mode", "Disable") || !has_ca(tls)),
+    ("mode Disable shows no certificate", |tls| {
+        !is(tls, "/mode", "Disable") || !has(tls, "/certificateSecretName")
+    }),
 ];
 
 /// Whether the rule with this message holds; `None` for one that is not known here.

@@ -2,6 +2,7 @@
 
 use super::{PASSWORD, USER, holding, ms, postgres_with};
 use api::{
+    close_form::TlsEnd,
     report::{Outcome, Phase},
     target::TlsMode,
 };
@@ -85,6 +86,60 @@ async fn a_uri_alone_opens_a_connection() {
     let report = by_password("p").ca(&authority.pem()).run().await;
     let message = &only_ending(&report).form.as_ref().expect("a form").messages[0];
     assert_eq!(message.text, "password authentication failed for user \"<user>\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_opens_a_connection_and_a_wrong_one_says_so() {
+    let authority = Authority::default();
+    let identity = authority.identity(&["127.0.0.1"]);
+    let postgres = postgres_with(&postgres::Options {
+        identity: Some(&identity),
+        clients: Some(&authority),
+        ..postgres::Options::default()
+    });
+    block_in_place(|| {
+        ["by_certificate", "by_both"].iter().for_each(|role| postgres.role(role, PASSWORD));
+    });
+    let holding = |user: &str, mode| {
+        let holding = Holding::new(postgres.port, user, PASSWORD).duration(ms(1000)).tls(mode);
+        if mode == TlsMode::VerifyFull { holding.ca(&authority.pem()) } else { holding }
+    };
+    use TlsMode::{Require, VerifyFull};
+    let own = authority.client("by_certificate");
+    for (holding, auth) in [
+        (holding("by_certificate", VerifyFull).certificate(&own).without_password(), "Certificate"),
+        (holding("by_certificate", Require).certificate(&own).without_password(), "Certificate"),
+        (
+            holding("by_both", VerifyFull).certificate(&authority.client("by_both")),
+            "ScramSha256Plus",
+        ),
+    ] {
+        let report = holding.run().await;
+        assert_eq!(only_ending(&report).outcome, Outcome::Survived, "{report:?}");
+        let server = report.arms[0].server.clone().expect("a server");
+        assert_eq!(server.auth.as_deref(), Some(auth));
+    }
+    // None, another role's.
+    for (holding, wanted) in [
+        (holding("by_certificate", VerifyFull), "connection requires a valid client certificate"),
+        (
+            holding("by_certificate", VerifyFull).certificate(&authority.client("other")),
+            "certificate authentication failed for user \"<user>\"",
+        ),
+    ] {
+        let report = holding.run().await;
+        let ending = only_ending(&report);
+        assert_eq!(ending.outcome, Outcome::ConnectFailed);
+        let message = &ending.form.as_ref().expect("a form").messages[0];
+        assert_eq!((message.code.as_str(), message.text.as_str()), ("28000", wanted));
+    }
+    // Another authority's: TLS 1.3 tells it behind the handshake.
+    let foreign = Authority::default().client("by_certificate");
+    let report = holding("by_certificate", VerifyFull).certificate(&foreign).run().await;
+    let ending = only_ending(&report);
+    assert_eq!(ending.outcome, Outcome::ConnectFailed);
+    let form = ending.form.as_ref().expect("a form");
+    assert!(matches!(form.tls, Some(TlsEnd::Alert(_))), "{form:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ fn run(measurement: Value) -> ConnectionProbeRun {
 
 fn two_workloads(order: &str) -> Value {
     json!({
-        "target": {"secretName": "pulp-db", "tls": {"caConfigMapName": "rds-ca"}},
+        "target": {"secretName": "pulp-db", "tls": {"caConfigMapName": "rds-ca", "certificateSecretName": "pulp-client"}},
         "workloads": [{"name": "idle", "idle": {}}, {"name": "beat", "heartbeat": {}}],
         "order": order,
         "podTemplate": {

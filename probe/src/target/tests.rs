@@ -21,6 +21,7 @@ fn target() -> TargetSettings {
         user: None,
         tls_mode: None,
         ca: None,
+        certificate_secret: None,
     }
 }
 
@@ -249,7 +250,109 @@ fn verification_without_an_authority_says_what_to_write() {
     let (reason, message) = problem_of(&named, &mounted(&pulp()));
     assert_eq!(reason, ProblemReason::CaNotFound);
     assert!(message.starts_with("ConfigMap rds-ca is not there"), "{message}");
-    let with = |pem: &str| Mounted { secret: keys(&pulp()), ca: keys(&[("ca.crt", pem)]) };
+    let with = |pem: &str| Mounted {
+        secret: keys(&pulp()),
+        ca: keys(&[("ca.crt", pem)]),
+        ..Mounted::default()
+    };
     assert_eq!(problem_of(&named, &with("no pem")).0, ProblemReason::CaNotFound);
     assert_eq!(mode_of(&named, &with(&ca())), "VerifyFull");
+}
+
+#[test]
+fn a_client_certificate_comes_from_its_own_secret_or_the_targets() {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::default().self_signed(&key).unwrap().pem();
+    let (key, other) = (key.serialize_pem(), KeyPair::generate().unwrap().serialize_pem());
+    let own = |pairs: &[(&str, &str)]| {
+        let secret = [&pulp()[..], pairs].concat();
+        Mounted { secret: keys(&secret), ..Mounted::default() }
+    };
+    let apart =
+        |pairs: &[(&str, &str)]| Mounted { certificate: keys(pairs), ..own(&[("tls.key", "no")]) };
+    let named = TargetSettings { certificate_secret: Some("pulp-client".into()), ..target() };
+    let names = SecretKeys { private_key: Some("k".into()), ..SecretKeys::default() };
+
+    let has = |target: &TargetSettings, mounted: &Mounted| match Endpoint::new(target, mounted) {
+        Ok(Endpoint { encryption: Encryption::Always(tls), .. }) => Ok(tls.certificate.is_some()),
+        Ok(endpoint) => panic!("{endpoint:?}"),
+        Err(problem) => Err((problem.reason.as_str(), problem.message)),
+    };
+    assert_eq!(has(&target(), &own(&[])), Ok(false));
+    assert_eq!(has(&target(), &own(&[("tls.crt", &certificate), ("tls.key", &key)])), Ok(true));
+    assert_eq!(
+        has(&target(), &own(&[("certificates", &certificate), ("private-key", &key)])),
+        Ok(true)
+    );
+    assert_eq!(has(&named, &apart(&[("tls.crt", &certificate), ("tls.key", &key)])), Ok(true));
+    let by_name = TargetSettings { keys: names, ..named.clone() };
+    assert_eq!(has(&by_name, &apart(&[("tls.crt", &certificate), ("k", &key)])), Ok(true));
+    let plain = own(&[("tls.crt", "no"), ("tls.key", "no"), ("sslmode", "disable")]);
+    assert_eq!(mode_of(&target(), &plain), "-");
+
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let older = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (target, mounted, reason, wanted) in [
+        (&named, own(&[]), "SecretNotFound", "spec.target.tls.certificateSecretName"),
+        (
+            &named,
+            apart(&[("tls.crt", "")]),
+            "SecretKeyMissing",
+            "none of tls.crt, certificates. It has tls.crt.",
+        ),
+        (
+            &by_name,
+            apart(&[("tls.key", &key)]),
+            "SecretKeyMissing",
+            "Secret pulp-client has no key k",
+        ),
+        (
+            &target(),
+            own(&[("tls.crt", &certificate)]),
+            "SecretKeyMissing",
+            "no privateKey: none of tls.key, private-key",
+        ),
+        (&target(), own(&[("tls.key", &key)]), "SecretKeyMissing", "spec.target.keys.certificate."),
+        (
+            &named,
+            apart(&[("tls.crt", "no"), ("tls.key", &key)]),
+            "InvalidValue",
+            "certificate can't be read",
+        ),
+        (
+            &named,
+            apart(&[("tls.crt", broken), ("tls.key", &key)]),
+            "InvalidValue",
+            "certificate can't be read",
+        ),
+        (
+            &named,
+            apart(&[("tls.crt", &certificate), ("tls.key", "no")]),
+            "InvalidValue",
+            "private key can't be read",
+        ),
+        (
+            &named,
+            apart(&[("tls.crt", &certificate), ("tls.key", encrypted)]),
+            "InvalidValue",
+            "is encrypted",
+        ),
+        (
+            &named,
+            apart(&[("tls.crt", &certificate), ("tls.key", older)]),
+            "InvalidValue",
+            "is encrypted",
+        ),
+        (
+            &named,
+            apart(&[("tls.crt", &certificate), ("tls.key", &other)]),
+            "InvalidValue",
+            "not that of the client",
+        ),
+    ] {
+        let (seen, message) = has(target, &mounted).unwrap_err();
+        assert!(seen == reason && message.contains(wanted), "{wanted}: {seen} {message}");
+    }
 }
