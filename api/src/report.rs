@@ -14,7 +14,7 @@ mod evidence;
 mod fit;
 mod reason;
 
-pub use evidence::{Cost, Lapses, TcpTimers};
+pub use evidence::{Cost, Lapses, TcpInfo, TcpTimers};
 pub use fit::{LIMIT, MAX_ENDINGS, shorten};
 pub use reason::Inconclusive;
 
@@ -196,6 +196,9 @@ pub struct LaneEnd {
     /// Requests that had been answered since the login: the next one is the one that met the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<i32>,
+    /// What the kernel knew of a connection that was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_info: Option<TcpInfo>,
     /// Our TCP port, for joining with logs of the server or proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_port: Option<i32>,

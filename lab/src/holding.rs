@@ -87,6 +87,13 @@ impl Holding {
         self
     }
 
+    /// Sets TCP's timers.
+    #[must_use]
+    pub fn tcp(mut self, tcp: TcpSettings) -> Self {
+        self.settings.workloads[0].tcp = tcp;
+        self
+    }
+
     /// Holds longer or shorter.
     #[must_use]
     pub fn duration(mut self, duration: Duration) -> Self {

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod certificates;
 pub mod cluster;
 pub mod holding;
+pub mod namespace;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod recording;

@@ -3,15 +3,18 @@
 //! - A packet that announced the end is exact: a message, a TLS alert or close_notify, a FIN, an
 //!   unprompted reset. An idle socket with a FIN is exact however long ago the last answer was.
 //! - A reset or FIN that meets a request of ours, a time-out and silence tell only that the end
-//!   lies between the last proof of life and now.
+//!   lies between the last sign of life and now: the last proof, or a later acknowledgement. One
+//!   that may answer the request itself is no such sign: a proxy acknowledges for a server that is
+//!   gone. Unless it is our kernel that gave up: then the path worked until the last one.
+//! - So does a reset that answers a keepalive packet of ours: it was not the peer's idea.
 //! - A stall of our own makes exact times intervals, and beyond the tolerance it makes them
 //!   worthless.
 
-use crate::{life::Life, stall::Moment};
+use crate::{life::Life, stall::Moment, tcp_info::Sample};
 use api::{
-    close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd, TlsEnd},
+    close_form::{CloseForm, CloseWord, MessageKind, ServerMessage, TcpEnd, TlsEnd},
     lifetime::Lifetime,
-    report::{Clocks, Inconclusive, Outcome},
+    report::{Clocks, Inconclusive, Outcome, TcpInfo},
 };
 use std::{io, time::Duration};
 use tokio::time::Instant;
@@ -47,6 +50,8 @@ pub struct Symptoms {
     pub on_write: bool,
     /// The clocks.
     pub life: Life,
+    /// What the kernel knew.
+    pub sample: Option<Sample>,
 }
 
 /// What follows from them.
@@ -66,12 +71,14 @@ pub struct Verdict {
     pub clocks: Clocks,
     /// Requests that had been answered.
     pub requests: u32,
+    /// What the kernel knew.
+    pub tcp_info: Option<TcpInfo>,
 }
 
 /// Judges an end.
 #[must_use]
 pub fn classify(symptoms: Symptoms) -> Verdict {
-    let Symptoms { said, sign, tls, tcp, on_write, mut life } = symptoms;
+    let Symptoms { said, sign, tls, tcp, on_write, mut life, sample } = symptoms;
     let (announced, before): (Vec<_>, Vec<_>) =
         said.into_iter().partition(|said| announces(said, &sign));
     // A notice that announced nothing was a byte like any other.
@@ -87,8 +94,11 @@ pub fn classify(symptoms: Symptoms) -> Verdict {
     let form = CloseForm::new(messages, tls, tcp, on_write);
 
     let age = |at: Instant| at.saturating_duration_since(life.established);
-    let lifetime = if !form.is_exact() {
-        Lifetime::between(age(life.proof), age(noticed.at))
+    let by_keepalive =
+        form.word == CloseWord::Rst && sample.is_some_and(|sample| sample.info.probes > 0);
+    let lifetime = if by_keepalive || !form.is_exact() {
+        let by_kernel = by_keepalive || matches!(tcp, TcpEnd::TimedOut | TcpEnd::Errno(_));
+        Lifetime::between(age(last_sign(&life, sample, by_kernel)), age(noticed.at))
     } else if noticed.is_exact() {
         Lifetime::exact(age(noticed.at))
     } else {
@@ -112,7 +122,18 @@ pub fn classify(symptoms: Symptoms) -> Verdict {
         lifetime,
         clocks: life.clocks(noticed.at),
         requests: life.requests,
+        tcp_info: sample.map(|sample| sample.info),
     }
+}
+
+/// The last sign of life of a connection whose end nothing announced. Whether packets of our
+/// kernel's own brought it to light.
+fn last_sign(life: &Life, sample: Option<Sample>, by_kernel: bool) -> Instant {
+    let Some((earliest, latest)) = sample.and_then(|sample| sample.last_ack()) else {
+        return life.proof;
+    };
+    let before_asking = life.client_byte.is_some_and(|asked| latest < asked);
+    if by_kernel || before_asking { life.proof.max(earliest) } else { life.proof }
 }
 
 /// Whether a message belongs to the end that `sign` showed.

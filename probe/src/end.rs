@@ -4,7 +4,7 @@ use crate::{close::Verdict, connect::Refusal, held::Refused, life::Life};
 use api::{
     close_form::{CloseForm, TcpEnd, TlsEnd},
     lifetime::Lifetime,
-    report::{Clocks, Inconclusive, Outcome, Phase},
+    report::{Clocks, Inconclusive, Outcome, Phase, TcpInfo},
 };
 use std::net::SocketAddr;
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ pub struct End {
     pub clocks: Option<Clocks>,
     /// Requests that had been answered.
     pub requests: Option<u32>,
+    /// What the kernel knew.
+    pub tcp_info: Option<TcpInfo>,
     /// Our TCP port.
     pub local_port: Option<u16>,
     /// The peer.
@@ -48,6 +50,7 @@ impl End {
             lifetime: None,
             clocks: None,
             requests: None,
+            tcp_info: None,
             local_port: None,
             peer: None,
         }
@@ -84,6 +87,7 @@ impl End {
             lifetime: Some(verdict.lifetime),
             clocks: Some(verdict.clocks),
             requests: Some(verdict.requests),
+            tcp_info: verdict.tcp_info,
             ..Self::new(verdict.outcome, phase, verdict.noticed)
         }
     }

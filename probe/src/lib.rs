@@ -7,7 +7,7 @@
 //! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
 //! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end. [`meter`]:
 //!   what that costs the server.
-//! - [`close`], [`life`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
+//! - [`close`], [`life`], [`tcp_info`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
 //! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
 //! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`summary`], [`http`]: what
 //!   is told. [`scrub`]: and what is not.
@@ -42,6 +42,7 @@ pub mod stall;
 pub mod stop;
 pub mod summary;
 pub mod target;
+pub mod tcp_info;
 pub mod termination;
 pub mod tls;
 pub mod wire;

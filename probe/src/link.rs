@@ -3,7 +3,7 @@
 //! rustls is driven here by hand, because its async wrappers turn a close_notify, an alert, a
 //! FIN without close_notify and an errno into one error, and stop reading at a failed write.
 
-use crate::wire::Frames;
+use crate::{tcp_info::Sample, wire::Frames};
 use api::close_form::TlsEnd;
 use rustls::{ClientConnection, client::ClientConfig, pki_types::ServerName};
 use std::{
@@ -11,7 +11,7 @@ use std::{
     net::SocketAddr,
     sync::Arc,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 
 /// One read of a plain socket. On the stack while reading: an idle connection keeps no buffer.
 const READ: usize = 4096;
@@ -68,6 +68,12 @@ impl Link {
     #[must_use]
     pub fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
         (self.tcp.local_addr().ok(), self.tcp.peer_addr().ok())
+    }
+
+    /// What the kernel knows of the connection.
+    #[must_use]
+    pub fn sample(&self, now: Instant) -> Option<Sample> {
+        Sample::of(&self.tcp, now)
     }
 
     /// Reads exactly one byte of a plain connection: the answer to SSLRequest. What follows it

@@ -109,8 +109,9 @@ impl Session {
     pub async fn send(&mut self, messages: &[u8]) -> Result<(), Sign> {
         self.asking = true;
         self.observer.meter.sent(messages.len(), self.life.request.is_some());
-        let sent = self.link.send(messages).await;
+        // Before the answer to it can have come.
         self.life.client_byte = Some(Instant::now());
+        let sent = self.link.send(messages).await;
         sent.map_err(|error| self.sign(Kind::Unsent(error)))
     }
 

@@ -1,7 +1,7 @@
 //! Makes a report fit a termination message, whatever happened.
 //!
 //! Counts and spreads are exact for any number of connections. What gives way, in this order:
-//! single connections (the earliest of each ending stay longest), texts, and rare endings, which
+//! what the kernel knew (of all but the first of each ending), single connections (the earliest of each ending stay longest), texts, and rare endings, which
 //! are merged into one that keeps their count.
 
 use super::{ArmReport, Ending, Report};
@@ -32,6 +32,11 @@ impl Report {
     /// Leaves out what does not fit.
     pub fn fit(&mut self) {
         self.bound();
+        if self.too_large() {
+            let endings = self.arms.iter_mut().flat_map(|arm| &mut arm.endings);
+            let others = endings.flat_map(|ending| ending.lanes.iter_mut().skip(1));
+            others.for_each(|lane| lane.tcp_info = None);
+        }
         let endings = self.arms.iter().flat_map(|arm| &arm.endings);
         let longest = endings.map(|ending| ending.lanes.len()).max();
         for lanes in (0..longest.unwrap_or_default()).rev() {
@@ -142,7 +147,7 @@ mod tests {
         lifetime::Lifetime,
         report::{
             Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Outcome, Phase, Problem, ProblemReason,
-            Server, TcpTimers,
+            Server, TcpInfo, TcpTimers,
         },
     };
     use jiff::Timestamp;
@@ -165,6 +170,15 @@ mod tests {
                 listen_ms: Some(big),
             }),
             requests: Some(i32::MAX),
+            tcp_info: Some(TcpInfo {
+                retransmits: 255,
+                probes: 255,
+                backoff: 255,
+                unacked: i32::MAX,
+                last_ack_recv_ms: big,
+                last_data_recv_ms: big,
+                rtt_us: big,
+            }),
             local_port: Some(65535),
             peer: Some("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535".into()),
         }

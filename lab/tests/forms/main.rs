@@ -17,6 +17,7 @@ use tokio::task::block_in_place;
 
 mod between;
 mod login;
+mod network;
 mod ours;
 mod paths;
 mod server;

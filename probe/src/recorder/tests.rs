@@ -33,6 +33,7 @@ fn cut(start: Instant, seconds: u64, messages: Vec<ServerMessage>) -> End {
         lifetime: Lifetime::exact(age),
         clocks: life.clocks(start + age),
         requests: 0,
+        tcp_info: None,
     };
     End::cut(verdict, Phase::Hold)
 }

@@ -15,6 +15,7 @@ impl Session {
     /// is no reason to stop reading: the FATAL that explains it may still be there.
     pub async fn drain(&mut self, sign: Sign) -> Symptoms {
         let Sign { moment, kind } = sign;
+        let sample = self.link.sample(Instant::now());
         let is_tls = self.link.is_tls();
         let mut tls = None;
         let mut tcp = None;
@@ -64,6 +65,7 @@ impl Session {
             tcp,
             on_write: self.asking,
             life: self.life,
+            sample,
         }
     }
 }
