@@ -113,7 +113,7 @@ impl fmt::Display for Forecast<'_> {
         writeln!(f, "Connections: {} at once, {} logins in all", self.at_once(), self.logins())?;
         let (all, most) = (self.statements(), self.statements_per_minute());
         writeln!(f, "Statements:  {all} in all, about {most} in the busiest minute")?;
-        let kept = self.settings.workloads.iter().filter(|w| w.pattern.pins() != Some(false));
+        let kept = self.settings.workloads.iter().filter(|w| w.pins() != Some(false));
         let kept = self.arms() * kept.map(|workload| workload.connections).sum::<usize>();
         writeln!(
             f,

@@ -260,6 +260,15 @@ impl WorkloadSettings {
         Duration::from_millis(self.duration_ms)
     }
 
+    /// See [`Pattern::pins`]; psycopg's heartbeat is one transaction.
+    #[must_use]
+    pub fn pins(&self) -> Option<bool> {
+        match (self.client, &self.pattern) {
+            (Client::Psycopg, Pattern::Heartbeat { .. }) => None,
+            (_, pattern) => pattern.pins(),
+        }
+    }
+
     /// The moments of a lane. All lanes of a ladder reach the same age at the same moment: only
     /// their silence differs.
     #[must_use]

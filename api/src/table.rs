@@ -4,7 +4,7 @@ use crate::{
     lifetime::{Lifetime, Spread},
     report::{Arm, ArmReport, Outcome},
     run::{ConnectionProbeRun, WorkloadResult},
-    settings::Settings,
+    settings::{Settings, WorkloadSettings},
     text,
 };
 
@@ -22,8 +22,9 @@ pub fn results(run: &ConnectionProbeRun) -> String {
             settings.workloads.iter().find(|named| named.name == workload.workload)
         });
         let held = named.map_or(0, |named| i64::try_from(named.duration_ms).unwrap_or(i64::MAX));
-        let pinned = match named.map(|named| named.pattern.pins()) {
+        let pinned = match named.map(WorkloadSettings::pins) {
             Some(Some(true)) => "yes",
+            _ if has_set_or_listens(workload) => "yes",
             Some(Some(false)) => "no",
             Some(None) => "held",
             None => "unknown",
@@ -37,6 +38,14 @@ pub fn results(run: &ConnectionProbeRun) -> String {
          open transaction\nholds a server connection without pinning. It was not observed.\n",
         markdown(&table)
     )
+}
+
+/// Whether a connection was seen to: Django sets its time zone where the server has another one.
+fn has_set_or_listens(workload: &WorkloadResult) -> bool {
+    let arms = workload.report.iter().flat_map(|report| &report.arms);
+    let lanes = arms.flat_map(|arm| &arm.endings).flat_map(|ending| &ending.lanes);
+    let mut clocks = lanes.filter_map(|lane| lane.clocks);
+    clocks.any(|clocks| clocks.set_ms.is_some() || clocks.listen_ms.is_some())
 }
 
 /// One line per arm, or one that says why there is none.
@@ -110,4 +119,55 @@ pub(crate) fn markdown<const N: usize>(table: &[[String; N]]) -> String {
     let rule = widths.map(|width| "-".repeat(width));
     let body: String = table.iter().skip(1).map(line).collect();
     format!("{}{}{body}", table.first().map(line).unwrap_or_default(), line(&rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Report, by_hand, manifest,
+        report::{Clocks, Ending, LaneEnd, Phase},
+    };
+    use jiff::Timestamp;
+
+    fn report(workload: &str, set_ms: Option<i64>) -> Report {
+        let lane = LaneEnd {
+            lane: 0,
+            phase: Phase::Proof,
+            at: Timestamp::UNIX_EPOCH,
+            lifetime: None,
+            clocks: Some(Clocks { set_ms, ..Clocks::default() }),
+            requests: None,
+            local_port: None,
+            peer: None,
+        };
+        let ending = Ending {
+            outcome: Outcome::Survived,
+            reason: None,
+            form: None,
+            detail: None,
+            n: 1,
+            lifetime: None,
+            lanes: vec![lane],
+        };
+        let arm = ArmReport { endings: vec![ending], ..ArmReport::default() };
+        Report { workload: workload.into(), arms: vec![arm], ..Report::default() }
+    }
+
+    #[test]
+    fn what_pins_depends_on_what_the_client_sent() {
+        let probe = manifest::parse(
+            "{ apiVersion: probes.pulpproject.org/v1alpha1, kind: ConnectionProbe, metadata: { name: p }, \
+             spec: { target: { secretName: s }, workloads: [ \
+             { name: raw, idle: {} }, { name: quiet, client: Django, idle: {} }, \
+             { name: set, client: Django, idle: {} }, { name: beat, client: Psycopg, heartbeat: {} }] } }",
+        );
+        let reports = [("raw", None), ("quiet", None), ("set", Some(1)), ("beat", None)];
+        let reports = reports.map(|(workload, set_ms)| report(workload, set_ms)).to_vec();
+        let times = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let table = results(&by_hand::run("p-1", &probe.unwrap(), reports, times, false));
+        let pinned =
+            table.lines().skip(2).take(4).map(|row| row.split_whitespace().rev().nth(1).unwrap());
+        assert_eq!(pinned.collect::<Vec<_>>(), ["no", "no", "yes", "held"], "{table}");
+    }
 }

@@ -12,7 +12,7 @@ const LADDER_INTERVAL: u64 = 60_000;
 
 /// What a pattern sends: something once, and something at an interval.
 struct Rhythm {
-    /// Statements at the beginning and at the end.
+    /// Statements of the beginning, and the last of a task's work.
     once: u64,
     /// Statements of a beat.
     beat: u64,
@@ -33,17 +33,18 @@ impl Rhythm {
         };
         match &workload.pattern {
             Pattern::Idle => beats(0, 0, length_ms),
-            Pattern::SessionVariable | Pattern::SlowStatement => beats(1, 0, length_ms),
-            // One more tidies up, as after BEGIN.
-            Pattern::Listen | Pattern::ListenNotify { .. } => beats(2, 0, length_ms),
-            Pattern::IdleInTransaction { .. } => beats(3, 0, length_ms),
+            Pattern::SessionVariable
+            | Pattern::SlowStatement
+            | Pattern::Listen
+            | Pattern::ListenNotify { .. } => beats(1, 0, length_ms),
+            Pattern::IdleInTransaction { .. } => beats(2, 0, length_ms),
             Pattern::Heartbeat { interval_ms, .. } => beats(0, 1, *interval_ms),
-            Pattern::ActiveTransaction { interval_ms, .. } => beats(3, 1, *interval_ms),
+            Pattern::ActiveTransaction { interval_ms, .. } => beats(2, 1, *interval_ms),
             Pattern::PulpWorker { interval_ms, listen, .. } => {
-                beats(if *listen { 4 } else { 0 }, 3, *interval_ms)
+                beats(if *listen { 3 } else { 0 }, 3, *interval_ms)
             }
             Pattern::PulpTask { work_ms, in_transaction } => {
-                let once = if *in_transaction { 4 } else { 2 };
+                let once = if *in_transaction { 3 } else { 2 };
                 Self { length_ms: *work_ms, ..beats(once, 1, WORK_INTERVAL) }
             }
             Pattern::IdleLadder { rungs_ms, .. } => {
