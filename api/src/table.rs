@@ -124,34 +124,18 @@ pub(crate) fn markdown<const N: usize>(table: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Report, by_hand, manifest,
-        report::{Clocks, Ending, LaneEnd, Phase},
-    };
+    use crate::{Report, by_hand, manifest};
     use jiff::Timestamp;
+    use serde_json::{from_value, json};
 
     fn report(workload: &str, set_ms: Option<i64>) -> Report {
-        let lane = LaneEnd {
-            lane: 0,
-            phase: Phase::Proof,
-            at: Timestamp::UNIX_EPOCH,
-            lifetime: None,
-            clocks: Some(Clocks { set_ms, ..Clocks::default() }),
-            requests: None,
-            local_port: None,
-            peer: None,
-        };
-        let ending = Ending {
-            outcome: Outcome::Survived,
-            reason: None,
-            form: None,
-            detail: None,
-            n: 1,
-            lifetime: None,
-            lanes: vec![lane],
-        };
-        let arm = ArmReport { endings: vec![ending], ..ArmReport::default() };
-        Report { workload: workload.into(), arms: vec![arm], ..Report::default() }
+        let at = "2026-01-01T00:00:00Z";
+        let clocks = json!({ "connectMs": 3_000_000, "setMs": set_ms });
+        let lane = json!({ "lane": 0, "phase": "Proof", "at": at, "clocks": clocks });
+        let endings =
+            vec![from_value(json!({ "outcome": "Survived", "n": 1, "lanes": [lane] })).unwrap()];
+        let arms = vec![ArmReport { endings, ..ArmReport::default() }];
+        Report { workload: workload.into(), arms, ..Report::default() }
     }
 
     #[test]
