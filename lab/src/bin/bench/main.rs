@@ -7,6 +7,7 @@ mod cutter;
 mod drop;
 mod figure;
 mod hold;
+mod plan;
 mod process;
 mod run;
 
@@ -16,8 +17,9 @@ async fn main() -> Result<()> {
         let figures = match area.as_str() {
             "drop" => drop::figures().await?,
             "hold" => hold::figures().await?,
+            "plan" => plan::figures().await?,
             "run" => run::figures().await?,
-            _ => bail!("{area}: the areas are drop, hold and run"),
+            _ => bail!("{area}: the areas are drop, hold, plan and run"),
         };
         figure::publish(&area, &figures)?;
     }
