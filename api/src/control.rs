@@ -51,7 +51,8 @@ pub struct Control {
 impl Control {
     /// A control that inherits nothing more.
     pub(crate) fn of(target: Target) -> Self {
-        let Target { secret_name, keys, host, port, database, user, tls } = target;
+        let Target { secret_name, keys, host, port, database, user, tls, read_pgbouncer_config: _ } =
+            target;
         Self { secret_name: Some(secret_name), keys, host, port, database, user, tls }
     }
 
@@ -68,6 +69,8 @@ impl Control {
             database: self.database.clone().or_else(|| target.database.clone()),
             user: self.user.clone().or_else(|| target.user.clone()),
             tls: self.tls.clone().or_else(|| target.tls.clone()),
+            // The control is the path without a pooler.
+            read_pgbouncer_config: None,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
-//! - [`report`], [`close_form`], [`lifetime`]: what a probe pod tells.
+//! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells.
 //! - [`conditions`], [`text`], [`table`]: what a person reads. [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
@@ -25,6 +25,7 @@ pub mod close_form;
 pub mod conditions;
 pub mod control;
 pub mod forecast;
+pub mod inventory;
 pub mod lanes;
 pub mod lifetime;
 pub mod manifest;
@@ -45,6 +46,7 @@ pub mod tcp;
 pub mod text;
 pub mod workload;
 
+pub use inventory::Inventory;
 pub use probe::{ConnectionProbe, ConnectionProbeSpec, ConnectionProbeStatus};
 pub use report::Report;
 pub use run::{ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus};

@@ -1,6 +1,7 @@
 //! `ConnectionProbeRun`: one execution of a probe. Made by the operator, kept for reading.
 
 use crate::{
+    Inventory,
     conditions::Verdict,
     measurement::Measurement,
     report::{Arm, ArmReport, Inconclusive, Outcome, Report},
@@ -140,6 +141,10 @@ pub struct ConnectionProbeRunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub workloads: Vec<WorkloadResult>,
+    /// The timers that can cut a connection, as the probe's role saw them when the run began. It comes
+    /// with the first status that is written after the pods have started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
 }
 
 /// What is known of one workload.

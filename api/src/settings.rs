@@ -59,6 +59,9 @@ pub struct TargetSettings {
     /// Name of the Secret with the client certificate, if the manifest names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_secret: Option<String>,
+    /// Whether PgBouncer's SHOW CONFIG is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_pgbouncer_config: Option<bool>,
 }
 
 /// A mounted object that holds a certificate authority.
@@ -218,6 +221,7 @@ impl TargetSettings {
                 .tls
                 .as_ref()
                 .and_then(|tls| tls.certificate_secret_name.clone()),
+            read_pgbouncer_config: target.read_pgbouncer_config,
         })
     }
 }

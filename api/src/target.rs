@@ -46,6 +46,12 @@ pub struct Target {
     /// one, VerifyFull where the Secret has a CA, else Require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+
+    /// Whether the run's inventory includes PgBouncer's own timers: the probe logs in to PgBouncer's
+    /// database `pgbouncer` once, as the same role, and sends SHOW CONFIG. The role must be among
+    /// PgBouncer's stats_users or admin_users. Absent: no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_pgbouncer_config: Option<bool>,
 }
 
 /// Names of the keys of a Secret.

@@ -2,6 +2,7 @@
 
 use crate::certificates::Identity;
 use api::{
+    Inventory,
     measurement::Client,
     pattern::Pattern,
     report::{Ending, LaneEnd, Report},
@@ -9,7 +10,7 @@ use api::{
     target::TlsMode,
 };
 use jiff::Timestamp;
-use probe::{clock::Clock, exit::Exit, mounts::Mounts, run, run::Setup};
+use probe::{clock::Clock, exit::Exit, inventory, mounts::Mounts, run, run::Setup};
 use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 use tokio::{runtime::Builder, sync::oneshot, time::Instant};
@@ -40,6 +41,7 @@ impl Holding {
             tls_mode: Some(TlsMode::Disable),
             ca: None,
             certificate_secret: None,
+            read_pgbouncer_config: None,
         };
         let workload = WorkloadSettings {
             name: "held".into(),
@@ -175,6 +177,22 @@ impl Holding {
     /// Starts the probe and waits for its report.
     pub async fn run(self) -> Report {
         self.start().report().await
+    }
+
+    /// Asks PgBouncer for its own timers, too.
+    #[must_use]
+    pub fn reading_pgbouncer(mut self) -> Self {
+        self.settings.target.read_pgbouncer_config = Some(true);
+        self
+    }
+
+    /// Takes an inventory in place of holding.
+    pub async fn inventory(self) -> Inventory {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = self.write(folder.path());
+        let (secrets, config_maps) = (folder.path().to_owned(), folder.path().to_owned());
+        let clock = Clock::new(now(), Instant::now());
+        inventory::take(&settings, &Mounts { secrets, config_maps }, clock).await
     }
 
     /// Writes the Secret into `folder`, and gives the settings that go with it.

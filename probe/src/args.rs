@@ -12,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+mod inventory;
+
+pub use inventory::{Inventory, Order};
+
 /// Holds the settings themselves, in a pod.
 const SETTINGS_VARIABLE: &str = "CONNECTION_PROBE_SETTINGS";
 /// Where the kubelet mounts the termination message.
@@ -40,6 +44,11 @@ pub enum Command {
     /// Each thing that happens is a JSON line on standard output. The report is the last one; in a pod
     /// it is also the termination message, rewritten whenever something happens.
     Run(Run),
+    /// Read the timers that can cut a connection: of the pod, the database server and PgBouncer.
+    ///
+    /// Opens one short connection per path with the role that is measured, and prints what it read as
+    /// JSON. What could not be read is said in there: it always exits by 0, within 20 s.
+    Inventory(Inventory),
     /// Print the results table of a run.
     ///
     /// Reads a ConnectionProbeRun as JSON from standard input:
@@ -71,13 +80,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 
-    /// Holds a folder for each Secret, with a file for each key
-    #[arg(long, value_name = "DIR")]
-    secrets: PathBuf,
-
-    /// Holds a folder for each ConfigMap. Absent: the same as --secrets
-    #[arg(long, value_name = "DIR")]
-    config_maps: Option<PathBuf>,
+    #[command(flatten)]
+    mounts: MountArgs,
 
     /// Which of the settings' indexes to hold, from 0. Absent: all workloads at the same time, and
     /// a summary on standard error at the end
@@ -104,6 +108,27 @@ pub struct Run {
     answer_timeout: Option<Duration>,
 }
 
+/// Where credentials are.
+#[derive(Debug, Args)]
+struct MountArgs {
+    /// Holds a folder for each Secret, with a file for each key
+    #[arg(long, value_name = "DIR")]
+    secrets: PathBuf,
+
+    /// Holds a folder for each ConfigMap. Absent: the same as --secrets
+    #[arg(long, value_name = "DIR")]
+    config_maps: Option<PathBuf>,
+}
+
+impl MountArgs {
+    fn mounts(self) -> Mounts {
+        Mounts {
+            config_maps: self.config_maps.unwrap_or_else(|| self.secrets.clone()),
+            secrets: self.secrets,
+        }
+    }
+}
+
 impl Run {
     /// What the arguments mean.
     #[must_use]
@@ -115,10 +140,7 @@ impl Run {
         };
         Setup {
             settings: read_settings(self.settings.as_deref()),
-            mounts: Mounts {
-                config_maps: self.config_maps.unwrap_or_else(|| self.secrets.clone()),
-                secrets: self.secrets,
-            },
+            mounts: self.mounts.mounts(),
             index: self.index,
             termination_log: self.termination_log.or_else(default_log),
             listen: self.listen,
@@ -162,7 +184,7 @@ mod tests {
         let args = ["connection-probe", "run"].iter().chain(args);
         match Cli::try_parse_from(args).unwrap().command {
             Command::Run(run) => run.setup(),
-            Command::Table => unreachable!("not asked for"),
+            Command::Inventory(_) | Command::Table => unreachable!("not asked for"),
         }
     }
 

@@ -129,6 +129,7 @@ pub async fn log_in(
             Frame::Said(_)
             | Frame::Parameter { .. }
             | Frame::Complete(_)
+            | Frame::Row(_)
             | Frame::Answer
             | Frame::Aside => {}
         }

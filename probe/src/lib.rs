@@ -9,6 +9,7 @@
 //!   what that costs the server.
 //! - [`close`], [`life`], [`tcp_info`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
 //! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
+//! - [`inventory`]: the timers on the way, read once before a run.
 //! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`summary`], [`http`]: what
 //!   is told. [`scrub`]: and what is not.
 //!
@@ -26,6 +27,7 @@ pub mod exit;
 pub mod held;
 pub mod hold;
 pub mod http;
+pub mod inventory;
 pub mod lane;
 pub mod life;
 pub mod link;

@@ -186,7 +186,11 @@ impl Session {
             }
             Frame::Complete(tag) => self.life.completed(tag, at),
             Frame::Aside => return,
-            Frame::Said(_) | Frame::Auth(_) | Frame::Parameter { .. } | Frame::Answer => {}
+            Frame::Said(_)
+            | Frame::Auth(_)
+            | Frame::Parameter { .. }
+            | Frame::Row(_)
+            | Frame::Answer => {}
         }
         self.life.proof = at;
     }

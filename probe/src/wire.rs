@@ -2,7 +2,7 @@
 //! "Frontend/Backend Protocol").
 //!
 //! Only what is evidence is decoded. Rows are counted as part of an answer and skipped, however
-//! large. An empty buffer is given back: most connections are silent for hours.
+//! large, unless they are asked for. An empty buffer is given back: most connections are silent for hours.
 
 use api::close_form::{MessageKind, ServerMessage};
 use bytes::{Buf, BytesMut};
@@ -20,7 +20,12 @@ pub struct Frames {
     buffer: BytesMut,
     /// Bytes of a skipped frame that are still to come.
     skip: usize,
+    /// Whether rows are decoded.
+    pub keeps_rows: bool,
 }
+
+/// A row as text; `None` is NULL.
+pub type Row = Vec<Option<String>>;
 
 /// A frame, as far as it matters.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub enum Frame {
     },
     /// CommandComplete, with the command.
     Complete(String),
+    /// DataRow, where rows are kept.
+    Row(Row),
     /// ReadyForQuery, with the transaction's state: `I`, `T` or `E`.
     Ready(u8),
     /// A frame of an answer whose content does not matter.
@@ -100,13 +107,17 @@ impl Frames {
         };
         let length = usize::try_from(header.len()).map_err(|_| Garbage)? + 1;
         match header.tag() {
-            b'T' | b'D' | b'I' | b'd' | b'c' | b'n' | b't' | b's' | b'1' | b'2' | b'3' => {
+            b'T' | b'D' | b'I' | b'd' | b'c' | b'n' | b't' | b's' | b'1' | b'2' | b'3'
+                if header.tag() != b'D' || !self.keeps_rows =>
+            {
                 let here = length.min(self.buffer.len());
                 self.buffer.advance(here);
                 self.skip = length - here;
                 Ok(Some(Frame::Answer))
             }
-            b'E' | b'N' | b'R' | b'S' | b'C' | b'Z' | b'A' | b'K' | b'H' if length <= MAX_FRAME => {
+            b'E' | b'N' | b'R' | b'S' | b'C' | b'D' | b'Z' | b'A' | b'K' | b'H'
+                if length <= MAX_FRAME =>
+            {
                 if self.buffer.len() < length {
                     return Ok(None);
                 }
@@ -136,6 +147,12 @@ impl Frame {
                 value: body.value().ok()?.to_owned(),
             },
             Message::CommandComplete(body) => Self::Complete(body.tag().ok()?.to_owned()),
+            Message::DataRow(body) => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let value =
+                    |range: Option<_>| Ok(range.and_then(|r| body.buffer().get(r)).map(text));
+                Self::Row(body.ranges().map(value).collect().ok()?)
+            }
             Message::ReadyForQuery(body) => Self::Ready(body.status()),
             Message::AuthenticationOk => Self::Auth(Auth::Ok),
             Message::AuthenticationCleartextPassword => Self::Auth(Auth::Cleartext),

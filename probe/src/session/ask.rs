@@ -1,7 +1,11 @@
 //! Requests and their answers.
 
 use super::{Kind, Session, Sign};
-use crate::{client::psycopg::Form, close::Said, wire::Frame};
+use crate::{
+    client::psycopg::Form,
+    close::Said,
+    wire::{Frame, Row},
+};
 use api::close_form::{MessageKind, ServerMessage};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -14,7 +18,13 @@ struct Answer {
     refusal: Option<ServerMessage>,
     /// Commands that were completed.
     results: usize,
+    /// Its rows, where they are kept.
+    rows: Vec<Row>,
 }
+
+/// So many rows of an answer are kept. None that we ask for is longer: PgBouncer's SHOW CONFIG has a
+/// hundred.
+const MAX_ROWS: usize = 500;
 
 impl Session {
     /// Sends a statement that may take `length` as the client does, and waits for its answer: the
@@ -63,6 +73,18 @@ impl Session {
         Ok(self.exchange(simple(sql), Duration::ZERO).await?.refusal)
     }
 
+    /// Asks a question of our own, on a connection that is not measured: its rows, or the error in
+    /// their place.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn rows(&mut self, sql: &str) -> Result<Result<Vec<Row>, ServerMessage>, Sign> {
+        self.frames.keeps_rows = true;
+        let answer = self.exchange(simple(sql), Duration::ZERO).await?;
+        self.frames.keeps_rows = false;
+        Ok(answer.refusal.map_or(Ok(answer.rows), Err))
+    }
+
     /// Sends messages, the last of which is answered by ReadyForQuery.
     async fn exchange(
         &mut self,
@@ -72,11 +94,12 @@ impl Session {
         let messages = messages.map_err(|error| self.sign(Kind::Unsent(error)))?;
         let deadline = Instant::now() + length + self.observer.answer_timeout;
         self.send(&messages).await?;
-        let mut results = 0;
+        let (mut results, mut rows) = (0, Vec::new());
         loop {
             match timeout_at(deadline, self.frame()).await {
                 Ok(Ok(Frame::Ready(_))) => break,
                 Ok(Ok(Frame::Complete(_))) => results += 1,
+                Ok(Ok(Frame::Row(row))) if rows.len() < MAX_ROWS => rows.push(row),
                 Ok(Ok(_)) => {}
                 Ok(Err(sign)) => return Err(sign),
                 Err(_) => return Err(self.sign(Kind::Silence)),
@@ -84,7 +107,7 @@ impl Session {
         }
         let mut said = std::mem::take(&mut self.said).into_iter();
         let refusal = said.find(|said| said.message.kind == MessageKind::Error);
-        Ok(Answer { refusal: refusal.map(|said: Said| said.message), results })
+        Ok(Answer { refusal: refusal.map(|said: Said| said.message), results, rows })
     }
 }
 

@@ -22,6 +22,7 @@ fn target() -> TargetSettings {
         tls_mode: None,
         ca: None,
         certificate_secret: None,
+        read_pgbouncer_config: None,
     }
 }
 

@@ -102,6 +102,14 @@ fn a_row_of_a_gigabyte_is_not_kept() {
 }
 
 #[test]
+fn rows_are_decoded_where_they_are_asked_for() {
+    let mut frames = Frames { keeps_rows: true, ..Frames::default() };
+    frames.push(b"D\0\0\0\x0f\0\x02\0\0\0\x011\xff\xff\xff\xff");
+    let Ok(Some(Frame::Row(row))) = frames.next_frame() else { panic!() };
+    assert_eq!(row, [Some("1".to_owned()), None]);
+}
+
+#[test]
 fn other_protocols_are_recognised() {
     assert!(matches!(frames(b"HTTP/1.1 400 Bad Request\r\n\r\n", 9), Err(Garbage)));
     assert!(matches!(frames(b"-ERR unknown command\r\n", 9), Err(Garbage)));
@@ -112,8 +120,11 @@ fn other_protocols_are_recognised() {
 
 proptest! {
     #[test]
-    fn nothing_that_a_peer_sends_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut frames = Frames::default();
+    fn nothing_that_a_peer_sends_makes_it_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        keeps_rows in any::<bool>(),
+    ) {
+        let mut frames = Frames { keeps_rows, ..Frames::default() };
         frames.push(&bytes);
         while let Ok(Some(_)) = frames.next_frame() {}
     }
