@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use api::report::{Arm, Inconclusive, Outcome};
+use api::{
+    inventory::Hop,
+    report::{Arm, Inconclusive, Outcome},
+};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{EvictParams, PostParams};
 use lab::cluster::{Namespace, eventually, in_namespace, kubectl_with};
@@ -33,6 +36,9 @@ async fn one_run_finds_the_timer_that_cuts() {
         assert!(!seen.workloads_cut.is_empty(), "told before any report");
 
         let run = ns.ended(1, MINUTE).await.status.unwrap();
+        let inventory = &run.inventory.as_ref().expect("the first pod took one").arms[0];
+        assert_eq!((&inventory.problem, inventory.hop), (&None, Some(Hop::Indirect)));
+        assert!(inventory.server.as_ref().unwrap().version.starts_with("15."), "{inventory:?}");
         let of = |name: &str| {
             let workload = run.workloads.iter().find(|w| w.workload == name).unwrap();
             workload.report.as_ref().unwrap().arm(Arm::Target).unwrap().clone()

@@ -1,6 +1,6 @@
 //! What was observed of a probe's runs: facts, not Kubernetes objects.
 
-use api::{ConnectionProbeRun, Report, report::Inconclusive};
+use api::{ConnectionProbeRun, Inventory, Report, report::Inconclusive};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ pub(crate) struct PodFacts {
     pub(crate) workload: usize,
     /// How far it is.
     pub(crate) phase: PodPhase,
+    /// The inventory that it took.
+    pub(crate) inventory: Option<Box<Inventory>>,
     /// Why the cluster ended it, if it did.
     pub(crate) disruption: Option<Inconclusive>,
     /// Whether it is being deleted: its last words are still to come.

@@ -1,6 +1,6 @@
 //! The Job of an attempt: one index per workload, nothing that a restricted namespace refuses.
 
-use crate::pods::{CONTAINER, WORKLOADS_ANNOTATION};
+use crate::pods::{CONTAINER, INVENTORY_CONTAINER, WORKLOADS_ANNOTATION};
 use api::{
     ConnectionProbeRun, Settings,
     measurement::Order,
@@ -189,9 +189,25 @@ fn pod(
         service_account_name,
         image_pull_secrets: Some(image_pull_secrets),
         priority_class_name,
+        init_containers: Some(vec![inventory(run, settings, resources.clone(), &mounts)]),
         containers: vec![container(run, settings, resources, &mounts)],
         volumes: Some(mounts.into_iter().map(|(volume, _)| volume).collect()),
         ..PodSpec::default()
+    }
+}
+
+/// Takes the inventory before the connections are held, in the first pod. It may use what the pod
+/// is given for them: a pod asks for the larger of the two.
+fn inventory(
+    run: &ConnectionProbeRun,
+    settings: &Settings,
+    resources: ResourceRequirements,
+    mounts: &[(Volume, VolumeMount)],
+) -> Container {
+    let paths = Settings { workloads: Vec::new(), indexes: Vec::new(), ..settings.clone() };
+    Container {
+        name: INVENTORY_CONTAINER.to_owned(),
+        ..base(run, "inventory", &paths, resources, mounts)
     }
 }
 
@@ -201,20 +217,8 @@ fn container(
     resources: ResourceRequirements,
     mounts: &[(Volume, VolumeMount)],
 ) -> Container {
-    Container {
+    let mut container = Container {
         name: CONTAINER.to_owned(),
-        image: Some(run.spec.versions.image.clone()),
-        command: Some(vec!["/connection-probe".to_owned()]),
-        args: Some(
-            ["run", "--secrets", SECRETS, "--config-maps", CONFIG_MAPS, "--listen", "[::]:8080"]
-                .map(str::to_owned)
-                .to_vec(),
-        ),
-        env: Some(vec![EnvVar {
-            name: "CONNECTION_PROBE_SETTINGS".to_owned(),
-            value: serde_json::to_string(settings).ok(),
-            value_from: None,
-        }]),
         ports: Some(vec![ContainerPort {
             name: Some("metrics".to_owned()),
             container_port: PORT,
@@ -231,6 +235,34 @@ fn container(
             timeout_seconds: Some(5),
             ..Probe::default()
         }),
+        ..base(run, "run", settings, resources, mounts)
+    };
+    let listen = ["--listen", "[::]:8080"].map(str::to_owned);
+    container.args.get_or_insert_default().extend(listen);
+    container
+}
+
+/// A container that does what `subcommand` does.
+fn base(
+    run: &ConnectionProbeRun,
+    subcommand: &str,
+    settings: &Settings,
+    resources: ResourceRequirements,
+    mounts: &[(Volume, VolumeMount)],
+) -> Container {
+    Container {
+        image: Some(run.spec.versions.image.clone()),
+        command: Some(vec!["/connection-probe".to_owned()]),
+        args: Some(
+            [subcommand, "--secrets", SECRETS, "--config-maps", CONFIG_MAPS]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
+        env: Some(vec![EnvVar {
+            name: "CONNECTION_PROBE_SETTINGS".to_owned(),
+            value: serde_json::to_string(settings).ok(),
+            value_from: None,
+        }]),
         resources: Some(resources),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),

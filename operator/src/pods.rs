@@ -5,12 +5,12 @@
 
 use crate::facts::{PodEnd, PodFacts, PodPhase, Stuck};
 use api::{
-    Report,
+    Inventory, Report,
     names::{ATTEMPT_LABEL, INDEX_LABEL, RUN_LABEL},
     report::Inconclusive,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use kube::{ResourceExt, runtime::watcher::Event};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +21,8 @@ use std::{
 pub(crate) const WORKLOADS_ANNOTATION: &str = "probes.pulpproject.org/workloads";
 /// Name of the container that holds the connections.
 pub(crate) const CONTAINER: &str = "probe";
+/// Name of the init container that takes the inventory.
+pub(crate) const INVENTORY_CONTAINER: &str = "inventory";
 
 /// Facts of all probe pods, by run and pod.
 #[derive(Default)]
@@ -102,6 +104,7 @@ fn distil(pod: &Pod) -> Option<PodFacts> {
         attempt,
         workload,
         phase: phase(pod, deleting),
+        inventory: inventory(pod),
         disruption: disruption(pod),
         deleting,
         gone: false,
@@ -113,11 +116,22 @@ pub(crate) fn parse_workloads(text: &str) -> Vec<usize> {
     text.split(',').filter_map(|position| position.parse().ok()).collect()
 }
 
+/// A container by its name, init containers included.
+fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
+    let status = pod.status.as_ref()?;
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses);
+    all.flatten().find(|container| container.name == name)
+}
+
+fn inventory(pod: &Pod) -> Option<Box<Inventory>> {
+    let state = container(pod, INVENTORY_CONTAINER)?.state.as_ref()?;
+    let message = state.terminated.as_ref()?.message.as_deref()?;
+    Inventory::parse(message).ok().map(Box::new)
+}
+
 fn phase(pod: &Pod, deleting: bool) -> PodPhase {
     let status = pod.status.as_ref();
-    let container = status
-        .and_then(|status| status.container_statuses.as_ref())
-        .and_then(|all| all.iter().find(|container| container.name == CONTAINER));
+    let container = container(pod, CONTAINER);
     let state = container.and_then(|container| container.state.as_ref());
     if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
         let message = end.message.clone().unwrap_or_default();
@@ -131,11 +145,14 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
         });
     }
     if status.and_then(|status| status.phase.as_deref()) == Some("Failed") {
+        let first = failed_before(pod);
         return PodPhase::Ended(PodEnd {
             at: created(pod),
-            exit_code: None,
-            reason: pod_reason(pod).unwrap_or_default(),
-            seen: waiting_message(container)
+            exit_code: first.map(|end| end.exit_code),
+            reason: pod_reason(pod).or_else(|| first?.reason.clone()).unwrap_or_default(),
+            seen: first
+                .and_then(|end| end.message.as_deref().map(short))
+                .or_else(|| waiting_message(container))
                 .or_else(|| status?.message.clone())
                 .unwrap_or_default(),
             report: None,
@@ -145,7 +162,13 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
         let since = running.started_at.as_ref().map_or_else(|| created(pod), |time| time.0);
         return PodPhase::Running { unready_since: unready_since(pod, container, deleting), since };
     }
-    stuck(pod, container).unwrap_or(PodPhase::Starting)
+    stuck(pod).unwrap_or(PodPhase::Starting)
+}
+
+/// The init container's end, where that kept the connections from being held.
+fn failed_before(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    let state = container(pod, INVENTORY_CONTAINER)?.state.as_ref()?;
+    state.terminated.as_ref().filter(|end| end.exit_code != 0)
 }
 
 /// Why the whole pod failed, where that is more than its container's end: DeadlineExceeded, Evicted.
@@ -168,7 +191,7 @@ fn unready_since(
     (started && was_ready && !deleting).then_some(since)
 }
 
-fn stuck(pod: &Pod, container: Option<&ContainerStatus>) -> Option<PodPhase> {
+fn stuck(pod: &Pod) -> Option<PodPhase> {
     if let Some(scheduled) = condition(pod, "PodScheduled").filter(|c| c.status == "False") {
         return Some(PodPhase::Stuck {
             cause: Stuck::Unschedulable,
@@ -176,15 +199,13 @@ fn stuck(pod: &Pod, container: Option<&ContainerStatus>) -> Option<PodPhase> {
             since: scheduled.last_transition_time.as_ref().map_or_else(|| created(pod), |t| t.0),
         });
     }
-    let waiting = container?.state.as_ref()?.waiting.as_ref()?;
-    let reason = waiting.reason.as_deref()?;
-    if matches!(reason, "ContainerCreating" | "PodInitializing") {
-        return None;
-    }
-    Some(PodPhase::Stuck {
-        cause: Stuck::Image,
-        seen: waiting_message(container)?,
-        since: created(pod),
+    // Both have the same image, and the init container needs it first.
+    [INVENTORY_CONTAINER, CONTAINER].into_iter().find_map(|name| {
+        let container = container(pod, name);
+        let reason = container?.state.as_ref()?.waiting.as_ref()?.reason.as_deref()?;
+        (!matches!(reason, "ContainerCreating" | "PodInitializing")).then_some(())?;
+        let seen = waiting_message(container)?;
+        Some(PodPhase::Stuck { cause: Stuck::Image, seen, since: created(pod) })
     })
 }
 

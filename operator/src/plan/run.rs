@@ -77,6 +77,10 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
         });
         status.workloads = workloads.collect();
     }
+    let taken = facts.pods.iter().filter(|pod| pod.inventory.is_some());
+    if let Some(pod) = taken.max_by_key(|pod| pod.attempt) {
+        status.inventory = pod.inventory.as_deref().cloned();
+    }
     status.observed_generation = facts.run.metadata.generation;
     let made = facts.run.metadata.creation_timestamp.clone().unwrap_or(Time(now));
     status.start_time.get_or_insert(made);
@@ -226,7 +230,8 @@ impl Step {
 }
 
 /// Whether a status is to be written now. A report waits for others, for half a minute at most,
-/// unless its pod may be gone by then; everything else is written at once.
+/// unless its pod may be gone by then; an inventory waits for whatever is written next; everything
+/// else is written at once.
 pub(super) fn worth_writing(
     facts: &RunFacts,
     status: &ConnectionProbeRunStatus,
@@ -236,11 +241,13 @@ pub(super) fn worth_writing(
     let Some(before) = &facts.run.status else {
         return true;
     };
-    if before == status {
+    let without_inventory =
+        ConnectionProbeRunStatus { inventory: before.inventory.clone(), ..status.clone() };
+    if *before == without_inventory {
         return false;
     }
     let without_reports =
-        ConnectionProbeRunStatus { workloads: before.workloads.clone(), ..status.clone() };
+        ConnectionProbeRunStatus { workloads: before.workloads.clone(), ..without_inventory };
     let lost = |workload: &WorkloadResult| workload.state == WorkloadState::Inconclusive;
     let known = before.workloads.iter().filter(|workload| lost(workload)).count();
     let newly_lost = status.workloads.iter().filter(|workload| lost(workload)).count() > known;

@@ -59,6 +59,19 @@ fn what_cut_the_control_is_never_told_as_the_targets() {
 }
 
 #[test]
+fn an_inventory_comes_with_the_next_status_and_causes_none() {
+    let mut cluster = Cluster::running("idle, beat");
+    cluster.takes_inventory("seen");
+    assert!(cluster.plan().run_statuses.is_empty());
+    cluster.ends(1, survivors("beat", 5, 60_000));
+    cluster.wait(30);
+    cluster.settle();
+    cluster.forget_pods();
+    let inventory = cluster.run(1).status.unwrap().inventory.unwrap();
+    assert_eq!(inventory.problem.as_deref(), Some("seen"));
+}
+
+#[test]
 fn a_process_that_has_just_exited_is_no_cut() {
     let mut cluster = Cluster::running("idle");
     cluster.wait(60);

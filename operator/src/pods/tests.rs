@@ -109,15 +109,42 @@ fn a_list_tells_which_pods_are_gone() {
     assert!(pods.of("ns", "t-abcde-1")[0].gone);
 }
 
+/// A pod whose init container is in `state`, and whose other container waits for it.
+fn initializing(phase: &str, state: &Value) -> Pod {
+    let container = |name: &str, state: &Value| {
+        json!([{
+            "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+        }])
+    };
+    pod(&json!({
+        "phase": phase,
+        "initContainerStatuses": container("inventory", state),
+        "containerStatuses": container("probe", &json!({"waiting": {"reason": "PodInitializing"}})),
+    }))
+}
+
 #[test]
 fn an_image_that_does_not_come_is_told_in_the_kubelets_words() {
-    let stuck = pod(&json!({
-        "phase": "Pending",
-        "containerStatuses": [{
-            "name": "probe", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling\nimage"}},
-        }],
-    }));
+    let back_off = json!({"reason": "ImagePullBackOff", "message": "Back-off pulling\nimage"});
+    let stuck = initializing("Pending", &json!({"waiting": back_off}));
     let PodPhase::Stuck { cause, seen, .. } = distil(&stuck).unwrap().phase else { panic!() };
     assert_eq!((cause, seen.as_str()), (Stuck::Image, "ImagePullBackOff Back-off pulling image"));
+    let going = initializing("Pending", &json!({"running": {}}));
+    assert_eq!(distil(&going).unwrap().phase, PodPhase::Starting);
+}
+
+#[test]
+fn an_inventory_is_heard_before_the_connections_are_held() {
+    let inventory = Inventory::of_problem(Timestamp::UNIX_EPOCH, "p".into());
+    let end = json!({"exitCode": 0, "message": inventory.to_message()});
+    let facts = distil(&initializing("Pending", &json!({"terminated": end}))).unwrap();
+    assert_eq!((facts.inventory, facts.phase), (Some(Box::new(inventory)), PodPhase::Starting));
+}
+
+#[test]
+fn an_inventory_that_ended_the_pod_is_named() {
+    let end = json!({"exitCode": 137, "reason": "OOMKilled"});
+    let failed = distil(&initializing("Failed", &json!({"terminated": end}))).unwrap();
+    let PodPhase::Ended(end) = failed.phase else { panic!() };
+    assert_eq!((end.exit_code, end.reason.as_str()), (Some(137), "OOMKilled"));
 }

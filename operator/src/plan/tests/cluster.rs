@@ -3,7 +3,8 @@
 use super::super::{Action, Plan, has_ended, plan};
 use crate::facts::{JobFacts, PodEnd, PodFacts, PodPhase, RunFacts};
 use api::{
-    ConnectionProbe, ConnectionProbeRun, ConnectionProbeSpec, ConnectionProbeStatus, Report,
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeSpec, ConnectionProbeStatus, Inventory,
+    Report,
     close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd},
     conditions,
     lifetime::Spread,
@@ -154,8 +155,15 @@ impl Cluster {
     pub(super) fn pod_of(&mut self, attempt: i32, workload: usize, phase: PodPhase) {
         let pods = &mut self.runs.last_mut().unwrap().pods;
         pods.retain(|pod| (pod.attempt, pod.workload) != (attempt, workload));
-        let (deleting, gone, disruption) = (false, false, None);
-        pods.push(PodFacts { attempt, workload, phase, disruption, deleting, gone });
+        let (deleting, gone) = (false, false);
+        let (inventory, disruption) = (None, None);
+        pods.push(PodFacts { attempt, workload, phase, inventory, disruption, deleting, gone });
+    }
+
+    /// The first pod has taken an inventory, in which there is only a problem.
+    pub(super) fn takes_inventory(&mut self, problem: &str) {
+        let inventory = Inventory::of_problem(self.now, problem.into());
+        self.runs.last_mut().unwrap().pods[0].inventory = Some(Box::new(inventory));
     }
 
     pub(super) fn ends(&mut self, workload: usize, report: Report) {
