@@ -14,7 +14,7 @@ mod evidence;
 mod fit;
 mod reason;
 
-pub use evidence::{Cost, Lapses, TcpInfo, TcpTimers};
+pub use evidence::{Cost, Lapses, Notifications, TcpInfo, TcpTimers};
 pub use fit::{LIMIT, MAX_ENDINGS, shorten};
 pub use reason::Inconclusive;
 
@@ -70,6 +70,9 @@ pub struct ArmReport {
     /// What the server was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// What was sent to connections that listen, and what they heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Notifications>,
 }
 
 /// A path under test.
@@ -161,7 +164,7 @@ pub struct Ending {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<CloseForm>,
     /// What went wrong, where it was not the end of a connection: a failed login, a failed name
-    /// lookup. At most 200 characters.
+    /// lookup, a notification that could not be sent. At most 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub detail: Option<String>,

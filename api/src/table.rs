@@ -98,7 +98,9 @@ fn when(arm: &ArmReport) -> String {
 
 fn error(arm: &ArmReport) -> String {
     match arm.leading() {
-        Some(ending) if ending.outcome != Outcome::Survived => text::ending(ending),
+        Some(ending) if ending.outcome != Outcome::Survived || ending.detail.is_some() => {
+            text::ending(ending)
+        }
         _ => "none".to_owned(),
     }
 }

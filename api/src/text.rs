@@ -5,7 +5,7 @@ use crate::{
     close_form::{CloseForm, CloseWord},
     conditions::{Verdict, WaitingReason},
     lifetime::Lifetime,
-    report::{Arm, ArmReport, Ending, Inconclusive, Outcome},
+    report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome},
     run::ConnectionProbeRunStatus,
     settings::Invalid,
 };
@@ -67,12 +67,28 @@ pub fn form(form: &CloseForm) -> String {
 pub fn ending(ending: &Ending) -> String {
     let seen = ending.form.as_ref().map(form).or_else(|| ending.detail.clone());
     match (ending.outcome, ending.reason) {
-        (Outcome::Survived, _) => "survived".to_owned(),
+        (Outcome::Survived, _) => {
+            seen.map_or_else(|| "survived".to_owned(), |seen| format!("survived; {seen}"))
+        }
         (Outcome::Inconclusive, Some(reason)) => {
             seen.map_or_else(|| reason.as_str().to_owned(), |s| format!("{}: {s}", reason.as_str()))
         }
         (_, _) => seen.unwrap_or_else(|| "various".to_owned()),
     }
+}
+
+/// How many notifications came through.
+#[must_use]
+pub fn notifications(told: &Notifications) -> String {
+    let Notifications { sent, send_failed, heard_by_sender, expected, received } = told;
+    let unsent = match send_failed {
+        0 => String::new(),
+        n => format!(", and {n} more could not be"),
+    };
+    format!(
+        "heard {received} of {expected} notifications ({sent} were sent{unsent}; the sender itself \
+         heard {heard_by_sender})"
+    )
 }
 
 /// `9 of 45 cut`, or why there is no such figure. The control is told apart.
@@ -282,6 +298,32 @@ mod tests {
         assert_eq!(duration(3_456_000), "57m36s");
         assert_eq!(lifetime(&Lifetime { min_ms: 3_000_000, max_ms: None }), ">= 50:00");
         assert_eq!(lifetime(&Lifetime { min_ms: 60_000, max_ms: Some(120_000) }), "1:00–2:00");
+    }
+
+    #[test]
+    fn what_was_heard_and_what_nobody_knows_is_said() {
+        let told = Notifications {
+            sent: 26,
+            send_failed: 2,
+            heard_by_sender: 26,
+            expected: 78,
+            received: 75,
+        };
+        assert_eq!(
+            notifications(&told),
+            "heard 75 of 78 notifications (26 were sent, and 2 more could not be; the sender itself \
+             heard 26)"
+        );
+        let survived = Ending {
+            outcome: Outcome::Survived,
+            reason: None,
+            form: None,
+            detail: Some("nobody knows whether it hears".into()),
+            n: 1,
+            lifetime: None,
+            lanes: Vec::new(),
+        };
+        assert_eq!(ending(&survived), "survived; nobody knows whether it hears");
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub struct Workload {
     pub session_variable: Option<SessionVariable>,
 
     /// Sends `LISTEN` on a channel of its own, then nothing: a Pulp worker that hears nothing. At the
-    /// end it is notified from elsewhere: a connection that answers but heard nothing is `Deaf`.
+    /// end it is notified from elsewhere: by a fresh connection, on the path of `control` if there is
+    /// one. A connection that answers but heard nothing is `Deaf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
 

@@ -85,7 +85,8 @@ fn every_test_that_the_readme_names_exists() {
     let is_name = |word: &&str| word.matches('_').count() > 2 && word.is_ascii();
     let named: Vec<&str> = readme.split('`').skip(1).step_by(2).filter(is_name).collect();
     assert!(!named.is_empty(), "the README names the tests that prove it");
-    let files = |folder| fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().path());
+    let files =
+        |folder| fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().path());
     let tests = files("lab/tests").chain(files("lab/tests/forms"));
     let code: String = tests.filter_map(|path| fs::read_to_string(path).ok()).collect();
     for name in named {

@@ -131,6 +131,7 @@ pub async fn log_in(
             | Frame::Complete(_)
             | Frame::Row(_)
             | Frame::Answer
+            | Frame::Notification { .. }
             | Frame::Aside => {}
         }
         if !message.is_empty() {

@@ -36,6 +36,8 @@ pub struct End {
     pub local_port: Option<u16>,
     /// The peer.
     pub peer: Option<SocketAddr>,
+    /// How many notifications it heard, and how many it should have.
+    pub heard: Option<(u32, usize)>,
 }
 
 impl End {
@@ -53,6 +55,7 @@ impl End {
             tcp_info: None,
             local_port: None,
             peer: None,
+            heard: None,
         }
     }
 

@@ -58,6 +58,20 @@ pub enum Event<'a> {
         /// What the server told.
         server: &'a Server,
     },
+    /// A NOTIFY was committed, or given up.
+    Announced {
+        /// To the connections of which path.
+        arm: Arm,
+        /// Which one, from 1.
+        number: usize,
+        /// How long it took from connect to COMMIT, in milliseconds.
+        ms: i64,
+        /// Whether its own sender was notified.
+        heard: bool,
+        /// Why it was given up.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failure: Option<&'a str>,
+    },
     /// A connection was cut.
     Cut(Story<'a>),
     /// A connection ended in another way.

@@ -2,7 +2,9 @@
 //! cases its end is noticed when it shows.
 
 use crate::{
+    announcer::Hearing,
     close::is_exhausted,
+    heard::Heard,
     life::Life,
     session::{Session, Sign},
     stop::Stop,
@@ -24,6 +26,7 @@ pub struct Held {
     phase: Phase,
     /// Boxed: few connections have one, and ten thousand have room for it.
     refused: Option<Box<Refused>>,
+    hearing: Option<Hearing>,
     /// Of the beginning: the kernel forgets the peer of a connection that was reset.
     local_port: Option<u16>,
     peer: Option<SocketAddr>,
@@ -61,6 +64,7 @@ impl Held {
             stop,
             phase: Phase::LeadIn,
             refused: None,
+            hearing: None,
             local_port: local.map(|local| local.port()),
             peer,
         }
@@ -98,6 +102,23 @@ impl Held {
     #[must_use]
     pub fn refused(&self) -> Option<&Refused> {
         self.refused.as_deref()
+    }
+
+    /// What it has heard of its channel, if it listens.
+    #[must_use]
+    pub fn heard(&self) -> Option<&Heard> {
+        self.session.heard()
+    }
+
+    /// Whether it still heard at its end, if that was tried.
+    #[must_use]
+    pub fn hearing(&self) -> Option<&Hearing> {
+        self.hearing.as_ref()
+    }
+
+    /// Remembers whether it still heard at its end.
+    pub fn hears(&mut self, hearing: Hearing) {
+        self.hearing = Some(hearing);
     }
 
     /// Sends a statement and waits for its answer. An error in it is remembered, and the
@@ -181,6 +202,18 @@ impl Held {
             sign = self.session.watch() => Err(Ended::Sign(sign)),
             reason = self.stop.thrown() => Err(Ended::Stopped(reason)),
             () = sleep_until(until) => Ok(()),
+        }
+    }
+
+    /// Sends nothing until a notification comes.
+    ///
+    /// # Errors
+    /// The connection ended, or all lanes are to let go.
+    pub async fn notified(&mut self) -> Result<(), Ended> {
+        select! {
+            biased;
+            notified = self.session.notified() => notified.map_err(Ended::Sign),
+            reason = self.stop.thrown() => Err(Ended::Stopped(reason)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Waits for the credentials, opens the lanes and watches until the last one has ended.
 
 use crate::{
+    announcer::Announcer,
     connect::{self, Dialer, Path},
     end::End,
     exit::Exit,
@@ -20,12 +21,15 @@ use api::{
 use std::{sync::Arc, time::Duration};
 use tokio::{
     select,
+    sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 /// Mounts are looked at so often while something is missing.
 const POLL: Duration = Duration::from_secs(1);
+/// A NOTIFY that is under way when the last lane ends may take so long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// All that holding needs.
 pub struct Hold<'a> {
@@ -64,18 +68,37 @@ impl Hold<'_> {
         };
         let arms = resolved(arms).await;
         let mut lanes = JoinSet::new();
+        let (over, lanes_over) = watch::channel(());
+        let mut announcers = JoinSet::new();
         let start = Instant::now();
         for (workload, reporter) in workloads.iter().zip(self.reporters) {
             reporter.started(&self.settings.run, workload.connections, workload.duration_ms, start);
             for (arm, path) in &arms {
                 let observer = Observer { meter: reporter.meter(*arm), ..observer.clone() };
+                let name = format!("{}_{}_{}", self.settings.run, workload.name, arm.as_str());
+                // From elsewhere, if there is an elsewhere.
+                let from = arms.last().map_or(path, |(_, path)| path);
+                let announcer = Announcer::of(
+                    workload,
+                    &name,
+                    *arm,
+                    Dialer::new(from, workload, observer.clone()),
+                    reporter,
+                    self.stop,
+                );
+                let announcer = announcer.map(Arc::new);
+                if let Some(announcer) = announcer.clone() {
+                    let over = lanes_over.clone();
+                    announcers.spawn(async move { announcer.run(over).await });
+                }
                 let course = Arc::new(Course {
-                    run: self.settings.run.clone(),
+                    name,
                     workload: workload.clone(),
                     arm: *arm,
                     start,
                     dialer: Dialer::new(path, workload, observer),
                     reporter: Arc::clone(reporter),
+                    announcer,
                 });
                 for lane in 0..workload.connections {
                     lanes.spawn(lane::run(Arc::clone(&course), lane, self.stop.clone()));
@@ -94,6 +117,13 @@ impl Hold<'_> {
                 },
             }
         }
+        drop(over);
+        let last_words = async {
+            while let Some(ended) = announcers.join_next().await {
+                failed |= ended.is_err();
+            }
+        };
+        let _ = timeout(LAST_WORDS, last_words).await;
         Ok(match (failed, self.stop.reason()) {
             (true, _) => Exit::Internal,
             (false, Some(Inconclusive::Interrupted)) => Exit::Interrupted,

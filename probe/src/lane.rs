@@ -1,6 +1,7 @@
 //! One connection from beginning to end: connect, lead-in, pattern, proof.
 
 use crate::{
+    announcer::Announcer,
     close,
     connect::Dialer,
     end::End,
@@ -22,8 +23,8 @@ use tokio::{
 
 /// What the lanes of an arm share.
 pub struct Course {
-    /// Name of the run.
-    pub run: String,
+    /// Name of run, workload and arm, for names of our own.
+    pub name: String,
     /// What to do.
     pub workload: WorkloadSettings,
     /// Which path the connections take.
@@ -34,6 +35,8 @@ pub struct Course {
     pub dialer: Dialer,
     /// Takes what happens.
     pub reporter: Arc<Reporter>,
+    /// Notifies the connections, if they listen for it.
+    pub announcer: Option<Arc<Announcer>>,
 }
 
 /// Runs one lane to its end and reports it.
@@ -85,7 +88,7 @@ async fn close(
     // The proof has tidied up.
     let farewell = match ended {
         Ok(()) => None,
-        Err(_) => workload::farewell(&course.workload.pattern, &course.run),
+        Err(_) => workload::farewell(&course.workload.pattern, &course.name),
     };
     let (mut end, alive) = match ended {
         Ok(()) | Err(Ended::Refused) => (End::answered(held.life(), held.refused(), is_tls), true),
@@ -101,6 +104,9 @@ async fn close(
         }
     };
     (end.local_port, end.peer) = held.addresses();
+    if let Some(announcer) = &course.announcer {
+        announcer.judge(&held, &mut end);
+    }
     report(course, lane, end, stop);
     if alive {
         held.session().leave(farewell.as_deref()).await;
@@ -131,10 +137,11 @@ async fn follow(
     }
     held.enter(Phase::Hold);
     let end = ready + schedule.lead_in + schedule.hold;
-    let Course { workload, run, .. } = course;
-    workload::hold(Order { workload, run, lane, end }, held).await?;
+    let Course { workload, name, announcer, .. } = course;
+    let order = Order { workload, name, announcer: announcer.as_deref(), lane, end };
+    workload::hold(order, held).await?;
     held.enter(Phase::Proof);
-    held.request(&workload::proof(workload, run)).await
+    held.request(&workload::proof(workload, name)).await
 }
 
 /// When the lead-in's requests are due, from the moment the connection was ready; the last one

@@ -9,12 +9,14 @@
 //!   what that costs the server.
 //! - [`close`], [`life`], [`tcp_info`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
 //! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
+//! - [`announcer`], [`heard`]: what those that listen are told, and what they hear.
 //! - [`inventory`]: the timers on the way, read once before a run.
 //! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`summary`], [`http`]: what
 //!   is told. [`scrub`]: and what is not.
 //!
 //! One thread does all of it; name lookups and the hashing of passwords borrow a second one.
 
+pub mod announcer;
 pub mod args;
 pub mod auth;
 pub mod client;
@@ -24,6 +26,7 @@ pub mod connect;
 pub mod end;
 pub mod events;
 pub mod exit;
+pub mod heard;
 pub mod held;
 pub mod hold;
 pub mod http;

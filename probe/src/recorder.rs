@@ -1,6 +1,6 @@
 //! What has happened in a workload, and the report of it. Pure: it reads no clock.
 
-use crate::{clock::Clock, end::End, meter::Meter};
+use crate::{clock::Clock, end::End, heard::Fate, meter::Meter};
 use api::{
     lifetime::ms,
     report::{Arm, Counts, LaneEnd, Lapses, Report, Server, TcpTimers},
@@ -82,6 +82,13 @@ impl Recorder {
     /// The probe's attention lapsed for so long.
     pub fn stalled(&mut self, length: Duration) {
         Lapses::add(&mut self.stalls, ms(length));
+    }
+
+    /// A NOTIFY was sent to the connections of this arm, or not.
+    pub fn announced(&mut self, arm: Arm, fate: &Fate) {
+        if let Some(record) = self.arm(arm) {
+            record.announced(fate);
+        }
     }
 
     /// A lane ended. Returns what is told of it alone.

@@ -9,6 +9,7 @@ use crate::{
     connect::Opened,
     end::End,
     events::{Event, Line, Story},
+    heard::{Fate, Sent},
     meter::Meter,
     recorder::Recorder,
     termination::TerminationMessage,
@@ -105,6 +106,25 @@ impl Reporter {
             state.recorder.connected(arm, &opened.server, opened.tcp);
             state.stale = true;
             state.write_if_due(now);
+        });
+    }
+
+    /// A NOTIFY was sent to the connections of this arm, or not.
+    pub fn announced(&self, arm: Arm, number: usize, sent: &Sent) {
+        let event = Event::Announced {
+            arm,
+            number,
+            ms: api::lifetime::ms(sent.ended.saturating_duration_since(sent.began)),
+            heard: sent.fate == Fate::Heard,
+            failure: match &sent.fate {
+                Fate::Failed(why) => Some(why),
+                Fate::Heard | Fate::Unheard => None,
+            },
+        };
+        self.print(sent.ended, event);
+        self.with(|state| {
+            state.recorder.announced(arm, &sent.fate);
+            state.stale = true;
         });
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     client::{Manner, psycopg::Psycopg},
     close::{MAX_MESSAGES, Said},
+    heard::Heard,
     life::Life,
     link::{Link, Signal},
     meter::Meter,
@@ -50,6 +51,8 @@ pub struct Session {
     asking: bool,
     /// What psycopg would remember.
     psycopg: Option<Box<Psycopg>>,
+    /// What it hears, if it listens. Boxed: ten thousand that do not have room for it.
+    heard: Option<Box<Heard>>,
     observer: Arc<Observer>,
 }
 
@@ -86,6 +89,7 @@ impl Session {
             life: Life::new(established),
             asking: false,
             psycopg: manner.memory(),
+            heard: None,
             observer,
         }
     }
@@ -100,6 +104,30 @@ impl Session {
     #[must_use]
     pub fn life(&self) -> &Life {
         &self.life
+    }
+
+    /// Counts the notifications of this channel from now on.
+    pub fn listen_for(&mut self, channel: &Arc<str>) {
+        self.heard = Some(Box::new(Heard::new(channel)));
+    }
+
+    /// What it has heard of its channel.
+    #[must_use]
+    pub fn heard(&self) -> Option<&Heard> {
+        self.heard.as_deref()
+    }
+
+    /// Waits for the next notification of its channel. Nothing is lost if it is dropped before.
+    ///
+    /// # Errors
+    /// A sign of the end.
+    pub async fn notified(&mut self) -> Result<(), Sign> {
+        let count = |session: &Self| session.heard().map_or(0, Heard::count);
+        let before = count(self);
+        while count(self) == before {
+            self.frame().await?;
+        }
+        Ok(())
     }
 
     /// Sends messages that want an answer.
@@ -176,6 +204,9 @@ impl Session {
             return;
         }
         self.life.server_byte = Some(at);
+        if let (Frame::Notification { channel, payload }, Some(heard)) = (frame, &mut self.heard) {
+            heard.note(channel, payload);
+        }
         if !self.asking {
             return;
         }
@@ -185,7 +216,7 @@ impl Session {
                 self.life.answered(*transaction, at);
             }
             Frame::Complete(tag) => self.life.completed(tag, at),
-            Frame::Aside => return,
+            Frame::Notification { .. } | Frame::Aside => return,
             Frame::Said(_)
             | Frame::Auth(_)
             | Frame::Parameter { .. }

@@ -21,5 +21,8 @@ pub fn of(report: &Report) -> String {
         });
         let _ = writeln!(lines, "{name}: {} {}{lived}", ending.n, text::ending(ending));
     }
+    for told in report.arms.iter().filter_map(|arm| arm.notifications.as_ref()) {
+        let _ = writeln!(lines, "{name}: {}", text::notifications(told));
+    }
     lines
 }

@@ -49,7 +49,14 @@ pub enum Frame {
     Ready(u8),
     /// A frame of an answer whose content does not matter.
     Answer,
-    /// A frame that answers nothing: NotificationResponse, BackendKeyData.
+    /// NotificationResponse: it answers nothing.
+    Notification {
+        /// The channel.
+        channel: String,
+        /// What was written after it.
+        payload: String,
+    },
+    /// Another frame that answers nothing: BackendKeyData.
     Aside,
 }
 
@@ -154,6 +161,11 @@ impl Frame {
                 Self::Row(body.ranges().map(value).collect().ok()?)
             }
             Message::ReadyForQuery(body) => Self::Ready(body.status()),
+            Message::NotificationResponse(body) => Self::Notification {
+                // A pooler may pass on a stranger's, which may be written as it likes.
+                channel: body.channel().unwrap_or_default().to_owned(),
+                payload: body.message().unwrap_or_default().to_owned(),
+            },
             Message::AuthenticationOk => Self::Auth(Auth::Ok),
             Message::AuthenticationCleartextPassword => Self::Auth(Auth::Cleartext),
             Message::AuthenticationMd5Password(body) => Self::Auth(Auth::Md5(body.salt())),

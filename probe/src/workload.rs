@@ -1,6 +1,9 @@
 //! What a connection does while it is held: one file for each pattern.
 
-use crate::held::{Ended, Held};
+use crate::{
+    announcer::Announcer,
+    held::{Ended, Held},
+};
 use api::{measurement::Client, pattern::Pattern, settings::WorkloadSettings};
 use tokio::time::Instant;
 
@@ -16,17 +19,21 @@ mod pulp_worker;
 mod session_variable;
 mod slow_statement;
 
+pub use listen::channel;
+
 /// A harmless request: the lead-in's, and the proof at the end where there is nothing to tidy up.
 pub const HARMLESS: &str = "SELECT 1";
 const ROLLBACK: &str = "ROLLBACK";
 
 /// What a lane of a workload is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Order<'a> {
     /// What to do, and in whose way of talking.
     pub workload: &'a WorkloadSettings,
-    /// Name of the run, for names of our own.
-    pub run: &'a str,
+    /// Name of run, workload and arm, for names of our own.
+    pub name: &'a str,
+    /// Notifies the connection, if it listens for it.
+    pub announcer: Option<&'a Announcer>,
     /// Which lane it is.
     pub lane: usize,
     /// Until when.
@@ -38,7 +45,7 @@ pub struct Order<'a> {
 /// # Errors
 /// It ended before.
 pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
-    let Order { workload, run, lane, end } = order;
+    let Order { workload, name, announcer, lane, end } = order;
     match &workload.pattern {
         Pattern::Idle => idle::hold(held, end, workload.client).await,
         Pattern::Heartbeat { interval_ms, statement } => {
@@ -51,10 +58,10 @@ pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
             active_transaction::hold(held, end, *interval_ms, statement).await
         }
         Pattern::SessionVariable => session_variable::hold(held, end, workload.client).await,
-        Pattern::Listen | Pattern::ListenNotify { .. } => listen::hold(held, end, run).await,
+        Pattern::Listen | Pattern::ListenNotify { .. } => listen::hold(held, end, announcer).await,
         Pattern::PulpWorker { interval_ms, table, listen } => {
-            let run = listen.then_some(run);
-            pulp_worker::hold(held, end, *interval_ms, table.as_deref(), run).await
+            let name = listen.then_some(name);
+            pulp_worker::hold(held, end, *interval_ms, table.as_deref(), name).await
         }
         Pattern::PulpTask { work_ms, in_transaction } => {
             pulp_task::hold(held, end, *work_ms, *in_transaction).await
@@ -67,8 +74,8 @@ pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
 /// The last request: whether it is answered decides whether the connection survived. It tidies up
 /// as well; in the clients' name it commits, as the plan does.
 #[must_use]
-pub fn proof(workload: &WorkloadSettings, run: &str) -> String {
-    let proof = farewell(&workload.pattern, run).unwrap_or_else(|| HARMLESS.to_owned());
+pub fn proof(workload: &WorkloadSettings, name: &str) -> String {
+    let proof = farewell(&workload.pattern, name).unwrap_or_else(|| HARMLESS.to_owned());
     match workload.client {
         Client::Psycopg | Client::Django if proof == ROLLBACK => "COMMIT".to_owned(),
         _ => proof,
@@ -78,7 +85,7 @@ pub fn proof(workload: &WorkloadSettings, run: &str) -> String {
 /// What tidies up behind a pattern, before the connection is closed: a pooler would otherwise
 /// have to throw the server connection away, or pass it on with our leavings.
 #[must_use]
-pub fn farewell(pattern: &Pattern, run: &str) -> Option<String> {
+pub fn farewell(pattern: &Pattern, name: &str) -> Option<String> {
     match pattern {
         Pattern::Idle
         | Pattern::Heartbeat { .. }
@@ -91,7 +98,7 @@ pub fn farewell(pattern: &Pattern, run: &str) -> Option<String> {
         | Pattern::ActiveTransaction { .. }
         | Pattern::PulpTask { .. } => Some(ROLLBACK.to_owned()),
         Pattern::Listen | Pattern::ListenNotify { .. } => {
-            Some(format!("UNLISTEN {}", listen::channel(run, "")))
+            Some(format!("UNLISTEN \"{}\"", channel(name, "")))
         }
         Pattern::PulpWorker { .. } => Some("UNLISTEN *".to_owned()),
     }

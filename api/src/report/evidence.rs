@@ -74,6 +74,24 @@ pub struct Lapses {
     pub longest_ms: i64,
 }
 
+/// NOTIFYs to the connections of one arm, each sent by a connection of its own that listens too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notifications {
+    /// How many were committed.
+    pub sent: i32,
+    /// How many were not, or nobody knows.
+    pub send_failed: i32,
+    /// How many of those sent their own sender heard: only then silence says something about a
+    /// connection.
+    pub heard_by_sender: i32,
+    /// How many the connections should have heard, all together: those that were committed while they
+    /// listened.
+    pub expected: i32,
+    /// How many they heard, all together.
+    pub received: i32,
+}
+
 impl Lapses {
     /// One more.
     pub fn add(lapses: &mut Option<Self>, ms: i64) {

@@ -146,8 +146,8 @@ mod tests {
         close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd, TlsEnd},
         lifetime::Lifetime,
         report::{
-            Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Outcome, Phase, Problem, ProblemReason,
-            Server, TcpInfo, TcpTimers,
+            Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Notifications, Outcome, Phase, Problem,
+            ProblemReason, Server, TcpInfo, TcpTimers,
         },
     };
     use jiff::Timestamp;
@@ -246,6 +246,13 @@ mod tests {
                     requests: i64::MAX,
                     bytes_sent: i64::MAX,
                     bytes_received: i64::MAX,
+                }),
+                notifications: Some(Notifications {
+                    sent: i32::MAX,
+                    send_failed: i32::MAX,
+                    heard_by_sender: i32::MAX,
+                    expected: i32::MAX,
+                    received: i32::MAX,
                 }),
             }],
             stalls: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),

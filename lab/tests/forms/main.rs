@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 
 mod between;
+mod listening;
 mod login;
 mod network;
 mod ours;

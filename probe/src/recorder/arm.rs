@@ -1,11 +1,12 @@
 //! The record of one arm.
 
-use crate::{clock::Clock, end::End, meter::Meter};
+use crate::{clock::Clock, end::End, heard::Fate, meter::Meter};
 use api::{
     close_form::{CloseForm, CloseWord},
     lifetime::Spread,
     report::{
-        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Outcome, Server, TcpTimers,
+        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Notifications, Outcome,
+        Server, TcpTimers,
     },
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -29,6 +30,7 @@ pub struct ArmRecord {
     server: Option<Server>,
     tcp: Option<TcpTimers>,
     meter: Arc<Meter>,
+    notifications: Option<Notifications>,
 }
 
 /// Ends that look alike.
@@ -56,6 +58,7 @@ impl ArmRecord {
             server: None,
             tcp: None,
             meter: Arc::default(),
+            notifications: None,
         }
     }
 
@@ -101,6 +104,15 @@ impl ArmRecord {
         self.tcp = self.tcp.or(tcp);
     }
 
+    pub(super) fn announced(&mut self, fate: &Fate) {
+        let told = self.notifications.get_or_insert_default();
+        match fate {
+            Fate::Failed(_) => told.send_failed += 1,
+            Fate::Heard | Fate::Unheard => told.sent += 1,
+        }
+        told.heard_by_sender += i32::from(*fate == Fate::Heard);
+    }
+
     pub(super) fn ended(&mut self, told: LaneEnd, end: End) {
         self.counts.count(end.outcome, 1);
         let lifetime = end.lifetime.map(|l| l.max_ms.unwrap_or(l.min_ms));
@@ -109,6 +121,11 @@ impl ArmRecord {
             if let Some(form) = &end.form {
                 *self.cut_words.entry(form.word).or_default() += 1;
             }
+        }
+        if let Some((received, expected)) = end.heard {
+            let told = self.notifications.get_or_insert_default();
+            told.received += i32::try_from(received).unwrap_or(i32::MAX);
+            told.expected += i32::try_from(expected).unwrap_or(i32::MAX);
         }
         let group = self.group(end);
         group.n += 1;
@@ -166,6 +183,7 @@ impl ArmRecord {
             server: self.server.clone(),
             tcp: self.tcp,
             cost: Some(self.meter.cost()).filter(|cost| *cost != Cost::default()),
+            notifications: self.notifications,
         }
     }
 }

@@ -13,11 +13,11 @@ pub(super) async fn hold(
     end: Instant,
     interval_ms: u64,
     table: Option<&str>,
-    run: Option<&str>,
+    name: Option<&str>,
 ) -> Result<(), Ended> {
     for channel in CHANNELS {
-        if let Some(run) = run {
-            held.request(&format!("LISTEN {}", listen::channel(run, channel))).await?;
+        if let Some(name) = name {
+            held.request(&format!("LISTEN \"{}\"", listen::channel(name, channel))).await?;
         }
     }
     // A real write: assigning a transaction id makes COMMIT write WAL, without a table, a right
