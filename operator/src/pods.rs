@@ -116,11 +116,15 @@ pub(crate) fn parse_workloads(text: &str) -> Vec<usize> {
     text.split(',').filter_map(|position| position.parse().ok()).collect()
 }
 
+/// All containers of a pod, init containers first.
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.status.iter();
+    status.flat_map(|s| s.init_container_statuses.iter().chain(&s.container_statuses)).flatten()
+}
+
 /// A container by its name, init containers included.
 fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
-    let status = pod.status.as_ref()?;
-    let all = status.init_container_statuses.iter().chain(&status.container_statuses);
-    all.flatten().find(|container| container.name == name)
+    containers(pod).find(|container| container.name == name)
 }
 
 fn inventory(pod: &Pod) -> Option<Box<Inventory>> {
@@ -136,10 +140,12 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
     if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
         let message = end.message.clone().unwrap_or_default();
         let report = Report::parse(&message).ok();
+        let cut = || report.is_none().then(|| cut(pod, &message)).flatten();
+        let reason = pod_reason(pod).or_else(cut).or_else(|| end.reason.clone());
         return PodPhase::Ended(PodEnd {
             at: end.finished_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             exit_code: Some(end.exit_code),
-            reason: pod_reason(pod).unwrap_or_else(|| end.reason.clone().unwrap_or_default()),
+            reason: reason.unwrap_or_default(),
             seen: if report.is_some() { String::new() } else { short(&message) },
             report: report.map(Box::new),
         });
@@ -163,6 +169,16 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
         return PodPhase::Running { unready_since: unready_since(pod, container, deleting), since };
     }
     stuck(pod).unwrap_or(PodPhase::Starting)
+}
+
+/// Says that the kubelet cut this message, if it did: the containers of a pod share 12 KiB, so that a
+/// mesh's two beside ours leave 3 KiB for each (`normalizeStatus` in its status_manager.go).
+fn cut(pod: &Pod, message: &str) -> Option<String> {
+    let count = containers(pod).count();
+    let share = (12 * 1024_usize).checked_div(count)?;
+    (message.len() == share).then(|| {
+        format!("the kubelet cut its report to {share} bytes, as the pod has {count} containers")
+    })
 }
 
 /// The init container's end, where that kept the connections from being held.

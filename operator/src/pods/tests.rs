@@ -148,3 +148,27 @@ fn an_inventory_that_ended_the_pod_is_named() {
     let PodPhase::Ended(end) = failed.phase else { panic!() };
     assert_eq!((end.exit_code, end.reason.as_str()), (Some(137), "OOMKilled"));
 }
+
+#[test]
+fn a_report_that_the_kubelet_cut_is_told_from_one_that_was_never_written() {
+    let ended = |name: &str, message: &str| {
+        let end = json!({"exitCode": 0, "reason": "Completed", "message": message});
+        json!({
+            "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": end},
+        })
+    };
+    let reason = |message: &str| {
+        let pod = pod(&json!({
+            "initContainerStatuses": [ended("mesh-init", ""), ended("inventory", "")],
+            "containerStatuses": [ended("probe", message), ended("mesh-proxy", "")],
+        }));
+        match distil(&pod).unwrap().phase {
+            PodPhase::Ended(end) => end.reason,
+            phase => panic!("{phase:?}"),
+        }
+    };
+    let cut = "the kubelet cut its report to 3072 bytes, as the pod has 4 containers";
+    assert_eq!(reason(&"{".repeat(3072)), cut);
+    assert_eq!(reason(""), "Completed");
+}
