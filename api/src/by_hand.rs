@@ -104,8 +104,7 @@ mod tests {
             started_at: at,
             ended_at: Some(at),
             arms: vec![arm],
-            stalls: None,
-            problem: None,
+            ..Report::default()
         }
     }
 

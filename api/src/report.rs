@@ -35,10 +35,14 @@ pub struct Report {
     /// The arms: `Target` is the measured path, `Control` the one to compare with.
     #[schemars(length(max = 2))]
     pub arms: Vec<ArmReport>,
-    /// Times when the probe itself did not look, for 5 ms or longer: its process was stopped, or
-    /// the processor busy. What ended meanwhile is known as an interval.
+    /// Times when the probe itself did not look, for 5 ms or longer: its process was stopped, the
+    /// processor busy, or the machine suspended. What ended meanwhile is known as an interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls: Option<Lapses>,
+    /// Times when the machine's wall clock was set, by 10 ms or more, and by how much at most. All
+    /// times here go on as before, so later ones differ from those of other logs by the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_steps: Option<Lapses>,
     /// Why nothing could be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,

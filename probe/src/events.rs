@@ -80,6 +80,14 @@ pub enum Event<'a> {
     Stalled {
         /// For how long, in milliseconds.
         ms: i64,
+        /// How much of it the whole machine was suspended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        suspended_ms: Option<i64>,
+    },
+    /// The machine's wall clock was set. Our own times go on as before.
+    ClockStepped {
+        /// By how many milliseconds, back if negative.
+        ms: i64,
     },
     /// The workload has ended.
     Report {

@@ -2,6 +2,7 @@
 
 use crate::{
     announcer::Announcer,
+    clock::Reading,
     connect::{self, Dialer, Path},
     end::End,
     exit::Exit,
@@ -184,17 +185,25 @@ async fn resolved(endpoints: Vec<(Arm, Endpoint)>) -> Vec<(Arm, Arc<Path>)> {
     paths
 }
 
-/// Ticks for ever: watches for stalls of our own and writes what is due.
+/// Ticks for ever: watches for stalls of our own and steps of the clock, and writes what is due.
 async fn watch(attention: &Attention, reporters: &[Arc<Reporter>]) {
     let mut due = Instant::now();
+    let mut before = Reading::now();
     loop {
         sleep_until(due).await;
-        let now = Instant::now();
+        let (now, reading) = (Instant::now(), Reading::now());
         let late = now.saturating_duration_since(due);
-        due = attention.tick(now);
-        reporters.iter().for_each(|reporter| reporter.tick(now));
-        if late > GRACE {
-            reporters.iter().for_each(|reporter| reporter.stalled(late, now));
+        let suspended = reading.suspended_since(&before);
+        due = attention.tick(now, &reading);
+        for reporter in reporters {
+            reporter.tick(now);
+            if late.max(suspended) > GRACE {
+                reporter.stalled(late, suspended, now);
+            }
+            if let Some(ms) = reading.step_since(&before) {
+                reporter.clock_stepped(ms, now);
+            }
         }
+        before = reading;
     }
 }

@@ -21,6 +21,7 @@ pub struct Recorder {
     started_at: Timestamp,
     arms: Vec<ArmRecord>,
     stalls: Option<Lapses>,
+    clock_steps: Option<Lapses>,
 }
 
 impl Recorder {
@@ -39,6 +40,7 @@ impl Recorder {
             started_at: clock.at(now),
             arms: arms.iter().map(|arm| ArmRecord::new(*arm, connections)).collect(),
             stalls: None,
+            clock_steps: None,
         }
     }
 
@@ -91,6 +93,11 @@ impl Recorder {
         }
     }
 
+    /// The wall clock was set by so many milliseconds.
+    pub fn clock_stepped(&mut self, ms: i64) {
+        Lapses::add(&mut self.clock_steps, ms.abs());
+    }
+
     /// A lane ended. Returns what is told of it alone.
     pub fn ended(&mut self, arm: Arm, lane: usize, end: End) -> LaneEnd {
         let told = arm::told(self.clock, lane, &end);
@@ -113,6 +120,7 @@ impl Recorder {
             ended_at: ended_at.map(|at| self.clock.at(at)),
             arms: self.arms.iter().map(ArmRecord::report).collect(),
             stalls: self.stalls,
+            clock_steps: self.clock_steps,
             problem: None,
         }
     }

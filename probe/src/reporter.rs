@@ -14,7 +14,10 @@ use crate::{
     recorder::Recorder,
     termination::TerminationMessage,
 };
-use api::report::{Arm, Outcome, Problem, Report};
+use api::{
+    lifetime::ms,
+    report::{Arm, Outcome, Problem, Report},
+};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -80,13 +83,21 @@ impl Reporter {
         self.with(|state| state.recorder.meter(arm))
     }
 
-    /// The process was stopped or starved for so long. Short stalls are only counted.
-    pub fn stalled(&self, length: Duration, now: Instant) {
+    /// The process was stopped or starved for so long, or the machine was suspended. Short stalls
+    /// are only counted.
+    pub fn stalled(&self, late: Duration, suspended: Duration, now: Instant) {
+        let length = late + suspended;
         self.with(|state| state.recorder.stalled(length));
         if length >= TELL_STALL {
-            let ms = api::lifetime::ms(length);
-            self.print(now, Event::Stalled { ms });
+            let suspended_ms = Some(ms(suspended)).filter(|ms| *ms > 0);
+            self.print(now, Event::Stalled { ms: ms(length), suspended_ms });
         }
+    }
+
+    /// The wall clock was set by so many milliseconds.
+    pub fn clock_stepped(&self, ms: i64, now: Instant) {
+        self.with(|state| state.recorder.clock_stepped(ms));
+        self.print(now, Event::ClockStepped { ms });
     }
 
     /// A connection was opened.

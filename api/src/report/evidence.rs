@@ -64,7 +64,7 @@ pub struct Cost {
     pub bytes_received: i64,
 }
 
-/// How often something was late, and by how much at most.
+/// How often something lapsed, and by how much at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lapses {

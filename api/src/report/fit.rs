@@ -256,6 +256,7 @@ mod tests {
                 }),
             }],
             stalls: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
+            clock_steps: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
             ..Report::default()
         }
     }
