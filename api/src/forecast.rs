@@ -23,14 +23,21 @@ pub struct Forecast<'a> {
 }
 
 impl Forecast<'_> {
-    /// Connections that are opened in all.
+    /// Connections that are opened to be held.
     #[must_use]
     pub fn logins(&self) -> usize {
         self.settings.workloads.iter().map(|workload| workload.connections).sum::<usize>()
             * self.arms()
     }
 
-    /// Connections that are open at the same time, at most.
+    /// Connections that are opened for a moment to send a NOTIFY, at most: each logs in, sends two
+    /// messages and uses up a transaction id.
+    #[must_use]
+    pub fn notifies(&self) -> u64 {
+        self.of_arms(self.settings.workloads.iter().map(rhythm::notifies).sum())
+    }
+
+    /// Connections that are held at the same time, at most.
     #[must_use]
     pub fn at_once(&self) -> usize {
         let connections = self.settings.workloads.iter().map(|workload| workload.connections);
@@ -41,7 +48,8 @@ impl Forecast<'_> {
             }
     }
 
-    /// Statements that are sent in all if nothing is cut, without those that Psycopg and Django add.
+    /// Statements that held connections send if nothing is cut, without those that Psycopg and Django
+    /// add.
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.of_arms(self.settings.workloads.iter().flat_map(rhythm::statements).sum())
@@ -51,10 +59,11 @@ impl Forecast<'_> {
     #[must_use]
     pub fn statements_per_minute(&self) -> u64 {
         let rates = self.settings.workloads.iter().map(rhythm::per_minute);
-        self.of_arms(match self.order {
+        let busiest = match self.order {
             Order::Parallel => rates.sum(),
             Order::Sequential => rates.max().unwrap_or_default(),
-        })
+        };
+        self.of_arms(busiest).min(self.statements())
     }
 
     fn of_arms(&self, n: u64) -> u64 {
@@ -110,7 +119,11 @@ impl fmt::Display for Forecast<'_> {
         };
         let length = crate::lifetime::ms(self.settings.last_end(self.order));
         writeln!(f, "Length:      {}, {how}", duration(length))?;
-        writeln!(f, "Connections: {} at once, {} logins in all", self.at_once(), self.logins())?;
+        write!(f, "Connections: {} at once, {} logins in all", self.at_once(), self.logins())?;
+        match self.notifies() {
+            0 => writeln!(f)?,
+            n => writeln!(f, "; and for a moment up to {n}, one by one, to NOTIFY")?,
+        }
         let (all, most) = (self.statements(), self.statements_per_minute());
         writeln!(f, "Statements:  {all} in all, about {most} in the busiest minute")?;
         let kept = self.settings.workloads.iter().filter(|w| w.pins() != Some(false));

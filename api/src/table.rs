@@ -1,9 +1,10 @@
 //! The results table of the hand-written test plan, from a run's status.
 
 use crate::{
+    Report,
     lifetime::{Lifetime, Spread},
     report::{Arm, ArmReport, Outcome},
-    run::{ConnectionProbeRun, WorkloadResult},
+    run::{ConnectionProbeRun, ConnectionProbeRunStatus, WorkloadResult},
     settings::{Settings, WorkloadSettings},
     text,
 };
@@ -33,8 +34,10 @@ pub fn results(run: &ConnectionProbeRun) -> String {
     });
     let mut table = vec![HEAD.map(str::to_owned)];
     table.extend(rows);
+    let reports = run.status.iter().flat_map(ConnectionProbeRunStatus::reports);
+    let heard: String = reports.flat_map(heard).collect();
     format!(
-        "{}\nPinned? is the rule that AWS publishes for the statements that were sent; `held`: an \
+        "{}{heard}\nPinned? is the rule that AWS publishes for the statements that were sent; `held`: an \
          open transaction\nholds a server connection without pinning. It was not observed.\n",
         markdown(&table)
     )
@@ -53,10 +56,7 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     let row = |name: String, disconnect: String, when: String, error: String| {
         [name, duration.to_owned(), disconnect, when, error, pinned.to_owned()]
     };
-    let name = |arm: Arm| match arm {
-        Arm::Target => workload.workload.clone(),
-        Arm::Control => format!("{} (control)", workload.workload),
-    };
+    let name = |arm| name(&workload.workload, arm);
     let arms = workload.report.iter().flat_map(|report| &report.arms);
     let mut rows: Vec<_> =
         arms.map(|arm| row(name(arm.arm), disconnects(arm), when(arm), error(arm))).collect();
@@ -70,6 +70,22 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
         ));
     }
     rows
+}
+
+fn name(workload: &str, arm: Arm) -> String {
+    match arm {
+        Arm::Target => workload.to_owned(),
+        Arm::Control => format!("{workload} (control)"),
+    }
+}
+
+/// Of connections that listen: what the columns don't say.
+fn heard(report: &Report) -> Vec<String> {
+    let told = |arm: &ArmReport| {
+        let name = name(&report.workload, arm.arm);
+        Some(format!("{name} {}\n", text::notifications(arm.notifications.as_ref()?)))
+    };
+    report.arms.iter().filter_map(told).collect()
 }
 
 fn disconnects(arm: &ArmReport) -> String {
@@ -126,7 +142,7 @@ pub(crate) fn markdown<const N: usize>(table: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Report, by_hand, manifest};
+    use crate::{by_hand, manifest};
     use jiff::Timestamp;
     use serde_json::{from_value, json};
 

@@ -3,14 +3,14 @@
 use crate::certificates::Identity;
 use api::{
     Inventory,
-    measurement::Client,
+    measurement::{Client, Order},
     pattern::Pattern,
     report::{Ending, LaneEnd, Report},
     settings::{Settings, TargetSettings, TcpSettings, WorkloadSettings},
     target::TlsMode,
 };
 use jiff::Timestamp;
-use probe::{clock::Clock, exit::Exit, inventory, mounts::Mounts, run, run::Setup};
+use probe::{clock::Clock, exit::Exit, inventory, mounts::Mounts, run, run::Setup, voice::Output};
 use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 use tokio::{runtime::Builder, sync::oneshot, time::Instant};
@@ -165,7 +165,7 @@ impl Holding {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             let exit = runtime.block_on(async {
                 let clock = Clock::new(now(), Instant::now());
-                run::run(setup, clock, async { _ = stopped.await }).await
+                run::run(setup, clock, async { _ = stopped.await }).await.0
             });
             let message = fs::read_to_string(folder.path().join("message")).expect("a message");
             // Nobody waits any more if the test has failed.
@@ -209,6 +209,8 @@ impl Holding {
     fn setup(self, folder: &TempDir) -> Setup {
         Setup {
             settings: Ok(self.write(folder.path())),
+            order: Order::Parallel,
+            output: Output::Json,
             mounts: Mounts {
                 secrets: folder.path().to_owned(),
                 config_maps: folder.path().to_owned(),

@@ -1,8 +1,9 @@
 //! The command line.
 
-use crate::{mounts::Mounts, problem, run::Setup, session::ANSWER_TIMEOUT};
-use api::{report::Problem, settings::Settings};
+use crate::{mounts::Mounts, problem, run::Setup, session::ANSWER_TIMEOUT, voice::Output};
+use api::{measurement, report::Problem, settings::Settings};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use jiff::SignedDuration;
 use std::{
     env, fs,
@@ -18,6 +19,8 @@ pub use inventory::{Inventory, Order};
 
 /// Holds the settings themselves, in a pod.
 const SETTINGS_VARIABLE: &str = "CONNECTION_PROBE_SETTINGS";
+/// Holds the index in a pod of an Indexed Job.
+const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// Where the kubelet mounts the termination message.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 /// How long a pod waits for a Secret that is created together with the probe.
@@ -26,6 +29,7 @@ const WAIT_IN_A_POD: Duration = Duration::from_secs(120);
 /// Holds PostgreSQL connections and tells, to the millisecond, when, how and by whom each is cut.
 #[derive(Debug, Parser)]
 #[command(name = "connection-probe", version, max_term_width = 100)]
+#[command(after_long_help = include_str!("args/cli.txt"))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -35,15 +39,26 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Hold the connections of one workload, or of all.
+    /// Hold the connections of a probe.
     ///
-    /// Reads what to do from a JSON document (--settings) and credentials from files
-    /// (--secrets DIR: DIR/<Secret's name>/<key>, as the kubelet mounts them). Credentials are never
-    /// read from arguments or the environment.
+    /// By hand (--file): takes the manifest of a ConnectionProbe, shows how far things are, and prints
+    /// the results table. placement and podTemplate are for pods and are left out.
     ///
-    /// Each thing that happens is a JSON line on standard output. The report is the last one; in a pod
-    /// it is also the termination message, rewritten whenever something happens.
-    Run(Run),
+    /// In a pod (--settings): each thing that happens is a JSON line on standard output. The report is
+    /// the last one; it is also the termination message, rewritten whenever something happens.
+    ///
+    /// Credentials are files (--secrets DIR: DIR/<Secret's name>/<key>, as the kubelet mounts them).
+    /// They are never read from arguments or the environment.
+    Run(Box<Run>),
+    /// Say what a run would do, without a single connection.
+    ///
+    /// When the connections start and end, how many there are at once, how many statements they send,
+    /// and what of it is not harmless everywhere.
+    Plan {
+        /// The manifest of a ConnectionProbe, YAML or JSON; `-` reads standard input
+        #[arg(long, short, value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Read the timers that can cut a connection: of the pod, the database server and PgBouncer.
     ///
     /// Opens one short connection per path with the role that is measured, and prints what it read as
@@ -54,28 +69,30 @@ pub enum Command {
     /// Reads a ConnectionProbeRun as JSON from standard input:
     /// kubectl get cproberun NAME -o json | connection-probe table
     Table,
+    /// Print the completion of words for a shell: source <(connection-probe completion bash)
+    Completion {
+        /// For which shell
+        shell: Shell,
+    },
 }
 
 /// What to hold, and with what.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
-Exit codes:
-  0  the report is complete, whatever was found (a refused login too)
-  2  the configuration can't be carried out; the report says what to write
-  4  the probe itself failed
-  5  told to stop by SIGTERM or SIGINT; the report is partial
-
-Example, by hand:
-  mkdir -p secrets/pulp-db
-  printf %s db.example > secrets/pulp-db/host
-  printf %s pulp       > secrets/pulp-db/user
-  cat /path/to/password > secrets/pulp-db/password
-  echo '{ \"run\": \"by-hand\", \"target\": { \"secretName\": \"pulp-db\" }, \"indexes\": [0],
-    \"workloads\": [{ \"name\": \"quiet\", \"pattern\": \"idle\", \"durationMs\": 60000,
-      \"connections\": 5, \"client\": \"Raw\" }] }' |
-  connection-probe run --settings - --secrets secrets")]
+#[command(after_long_help = include_str!("args/run.txt"))]
 pub struct Run {
-    /// The settings as JSON; `-` reads standard input. Absent: the environment variable
+    /// The manifest of a ConnectionProbe, YAML or JSON; `-` reads standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["settings", "index", "termination_log"])]
+    pub file: Option<PathBuf>,
+
+    /// Also writes the result to this file, as a ConnectionProbeRun in JSON
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub json: Option<PathBuf>,
+
+    /// Who is told what happens
+    #[arg(long, value_enum, default_value_t = Output::Table, requires = "file")]
+    output: Output,
+
+    /// The settings as JSON; `-` reads standard input. Absent, and no --file: the environment variable
     /// CONNECTION_PROBE_SETTINGS holds the JSON itself
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -83,9 +100,9 @@ pub struct Run {
     #[command(flatten)]
     mounts: MountArgs,
 
-    /// Which of the settings' indexes to hold, from 0. Absent: all workloads at the same time, and
-    /// a summary on standard error at the end
-    #[arg(long, value_name = "N", env = "JOB_COMPLETION_INDEX")]
+    /// Which of the settings' indexes to hold, from 0. Absent, and no --file: the environment variable
+    /// JOB_COMPLETION_INDEX holds it; if it is absent too, all workloads are held at the same time
+    #[arg(long, value_name = "N")]
     index: Option<usize>,
 
     /// Where the report is also written, in at most 4096 bytes; it needs one workload. Absent:
@@ -130,21 +147,37 @@ impl MountArgs {
 }
 
 impl Run {
-    /// What the arguments mean.
+    /// What the arguments mean by hand, for these settings in this order.
     #[must_use]
-    pub fn setup(self) -> Setup {
+    pub fn by_hand(self, settings: Settings, order: measurement::Order) -> Setup {
+        let output = self.output;
+        Setup { order, output, ..self.setup(Ok(settings), None) }
+    }
+
+    /// What the arguments mean in a pod.
+    #[must_use]
+    pub fn in_a_pod(self) -> Setup {
+        let of_the_job = || env::var(INDEX_VARIABLE).ok()?.parse().ok();
+        let index = self.index.or_else(of_the_job);
+        let settings = read_settings(self.settings.as_deref());
+        self.setup(settings, index)
+    }
+
+    fn setup(self, settings: Result<Settings, Problem>, index: Option<usize>) -> Setup {
         // Without an index there are several reports, and one message would hide the others.
         let default_log = || {
             let path = Path::new(TERMINATION_LOG);
-            (self.index.is_some() && path.exists()).then(|| path.to_owned())
+            (index.is_some() && path.exists()).then(|| path.to_owned())
         };
         Setup {
-            settings: read_settings(self.settings.as_deref()),
+            settings,
+            order: measurement::Order::Parallel,
+            output: Output::Json,
             mounts: self.mounts.mounts(),
-            index: self.index,
+            index,
             termination_log: self.termination_log.or_else(default_log),
             listen: self.listen,
-            wait: self.wait_for_secret.unwrap_or(match self.index {
+            wait: self.wait_for_secret.unwrap_or(match index {
                 Some(_) => WAIT_IN_A_POD,
                 None => Duration::ZERO,
             }),
@@ -157,17 +190,24 @@ impl Run {
 fn read_settings(file: Option<&Path>) -> Result<Settings, Problem> {
     let unread = |what: &str| problem::invalid(&format!("The settings can't be read: {what}."));
     let json = match file {
-        Some(path) if path == Path::new("-") => {
-            let mut json = String::new();
-            let read = io::stdin().read_to_string(&mut json);
-            read.map(|_| json).map_err(|error| unread(&error.to_string()))?
-        }
-        Some(path) => fs::read_to_string(path)
-            .map_err(|error| unread(&format!("{}: {error}", path.display())))?,
+        Some(path) => read(path).map_err(|error| unread(&error))?,
         None => env::var(SETTINGS_VARIABLE)
             .map_err(|_| unread(&format!("write --settings FILE, or set {SETTINGS_VARIABLE}")))?,
     };
     serde_json::from_str(&json).map_err(|error| unread(&error.to_string()))
+}
+
+/// Reads a file, or standard input for `-`.
+///
+/// # Errors
+/// The file, and why it can't be read.
+pub fn read(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = match path == Path::new("-") {
+        true => io::stdin().read_to_string(&mut text).map(|_| text),
+        false => fs::read_to_string(path),
+    };
+    read.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -178,13 +218,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::manifest;
     use clap::CommandFactory;
 
-    fn setup(args: &[&str]) -> Setup {
+    fn run(args: &[&str]) -> Run {
         let args = ["connection-probe", "run"].iter().chain(args);
         match Cli::try_parse_from(args).unwrap().command {
-            Command::Run(run) => run.setup(),
-            Command::Inventory(_) | Command::Table => unreachable!("not asked for"),
+            Command::Run(run) => *run,
+            other => unreachable!("not asked for: {other:?}"),
         }
     }
 
@@ -194,27 +235,37 @@ mod tests {
     }
 
     #[test]
-    fn the_help_teaches_and_its_example_is_valid() {
+    fn the_help_teaches_commands_and_a_manifest_that_work() {
         let mut cli = Cli::command();
-        let run = cli.find_subcommand_mut("run").unwrap();
-        let help = run.render_long_help().to_string();
-        assert!(help.contains("Credentials are never read from arguments"));
-        let json = help.split("echo '").nth(1).unwrap().split('\'').next().unwrap();
-        let settings: Settings = serde_json::from_str(json).unwrap();
-        assert_eq!(settings.workloads.len(), 1);
+        let all = cli.render_long_help().to_string();
+        let run = cli.find_subcommand_mut("run").unwrap().render_long_help().to_string();
+        assert!(run.contains("Credentials are files (--secrets DIR"), "{run}");
+        let manifest = run.split("<<'EOF'\n").nth(1).unwrap().split("  EOF").next().unwrap();
+        let probe = manifest::parse(manifest).unwrap();
+        assert_eq!(probe.spec.measurement.workloads.len(), 2);
+        let commands = all.lines().chain(run.lines()).filter_map(|line| {
+            line.trim().strip_prefix("connection-probe ").filter(|_| line.starts_with("  "))
+        });
+        let commands: Vec<_> = commands.map(|c| c.split(" < ").next().unwrap()).collect();
+        assert_eq!(commands.len(), 4, "{commands:?}");
+        for command in commands {
+            let words = ["connection-probe"].into_iter().chain(command.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_ok(), "{command}");
+        }
     }
 
     #[test]
     fn by_hand_nothing_is_waited_for_and_in_a_pod_two_minutes() {
-        let by_hand = setup(&["--secrets", "s", "--settings", "absent"]);
+        let by_hand = run(&["--secrets", "s", "--settings", "absent"]).in_a_pod();
         assert_eq!((by_hand.wait, by_hand.index), (Duration::ZERO, None));
         assert_eq!(by_hand.mounts.config_maps, Path::new("s"));
         assert!(by_hand.settings.unwrap_err().message.contains("absent: No such file"));
 
-        let in_a_pod = setup(&["--secrets", "s", "--config-maps", "c", "--index", "3"]);
+        let in_a_pod = run(&["--secrets", "s", "--config-maps", "c", "--index", "3"]).in_a_pod();
         assert_eq!((in_a_pod.wait.as_secs(), in_a_pod.index), (120, Some(3)));
         assert_eq!(in_a_pod.mounts.config_maps, Path::new("c"));
-        let short = setup(&["--secrets", "s", "--index", "3", "--wait-for-secret", "1500ms"]);
-        assert_eq!(short.wait, Duration::from_millis(1500));
+        assert_eq!(in_a_pod.output, Output::Json);
+        let short = run(&["--secrets", "s", "--index", "3", "--wait-for-secret", "1500ms"]);
+        assert_eq!(short.in_a_pod().wait, Duration::from_millis(1500));
     }
 }

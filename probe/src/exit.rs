@@ -1,6 +1,6 @@
 //! What the process's exit code tells.
 
-use std::process::ExitCode;
+use std::{panic, process::ExitCode};
 
 /// How the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,20 @@ impl Exit {
             Self::Interrupted => 5,
         }
     }
+}
+
+/// Ends the process at once. The last termination message stays.
+pub fn now(exit: Exit) -> ! {
+    std::process::exit(exit.code().into())
+}
+
+/// From now on a panic anywhere, in a lane too, ends the process.
+pub fn on_panic(exit: Exit) {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        now(exit);
+    }));
 }
 
 impl From<Exit> for ExitCode {

@@ -16,6 +16,7 @@ use crate::{
     target::Endpoint,
 };
 use api::{
+    measurement::Order,
     report::{Arm, Inconclusive, Problem, ProblemReason},
     settings::{Settings, TargetSettings, WorkloadSettings},
 };
@@ -68,13 +69,37 @@ impl Hold<'_> {
             meter: Arc::default(),
         };
         let arms = resolved(arms).await;
+        let all: Vec<_> = workloads.iter().zip(self.reporters).collect();
+        let together = match self.setup.order {
+            Order::Parallel => all.len().max(1),
+            Order::Sequential => 1,
+        };
+        let mut failed = false;
+        for together in all.chunks(together) {
+            failed |= self.hold(together, &arms, &observer).await;
+        }
+        Ok(match (failed, self.stop.reason()) {
+            (true, _) => Exit::Internal,
+            (false, Some(Inconclusive::Interrupted)) => Exit::Interrupted,
+            (false, _) => Exit::Complete,
+        })
+    }
+
+    /// Holds these workloads at the same time, and tells whether a lane failed by itself. Where all
+    /// are to let go, their lanes end before they began.
+    async fn hold(
+        &self,
+        workloads: &[(&WorkloadSettings, &Arc<Reporter>)],
+        arms: &[(Arm, Arc<Path>)],
+        observer: &Observer,
+    ) -> bool {
         let mut lanes = JoinSet::new();
         let (over, lanes_over) = watch::channel(());
         let mut announcers = JoinSet::new();
         let start = Instant::now();
-        for (workload, reporter) in workloads.iter().zip(self.reporters) {
+        for (workload, reporter) in workloads {
             reporter.started(&self.settings.run, workload.connections, workload.duration_ms, start);
-            for (arm, path) in &arms {
+            for (arm, path) in arms {
                 let observer = Observer { meter: reporter.meter(*arm), ..observer.clone() };
                 let name = format!("{}_{}_{}", self.settings.run, workload.name, arm.as_str());
                 // From elsewhere, if there is an elsewhere.
@@ -94,7 +119,7 @@ impl Hold<'_> {
                 }
                 let course = Arc::new(Course {
                     name,
-                    workload: workload.clone(),
+                    workload: (*workload).clone(),
                     arm: *arm,
                     start,
                     dialer: Dialer::new(path, workload, observer),
@@ -107,8 +132,8 @@ impl Hold<'_> {
             }
         }
         let mut failed = false;
-        let watch = watch(&attention, self.reporters);
-        let mut watch = std::pin::pin!(watch);
+        let reporters: Vec<_> = workloads.iter().map(|(_, reporter)| *reporter).collect();
+        let mut watch = std::pin::pin!(watch(&observer.attention, &reporters));
         loop {
             select! {
                 () = &mut watch => {}
@@ -125,11 +150,7 @@ impl Hold<'_> {
             }
         };
         let _ = timeout(LAST_WORDS, last_words).await;
-        Ok(match (failed, self.stop.reason()) {
-            (true, _) => Exit::Internal,
-            (false, Some(Inconclusive::Interrupted)) => Exit::Interrupted,
-            (false, _) => Exit::Complete,
-        })
+        failed
     }
 
     /// Ends all lanes before they began.
@@ -186,7 +207,7 @@ async fn resolved(endpoints: Vec<(Arm, Endpoint)>) -> Vec<(Arm, Arc<Path>)> {
 }
 
 /// Ticks for ever: watches for stalls of our own and steps of the clock, and writes what is due.
-async fn watch(attention: &Attention, reporters: &[Arc<Reporter>]) {
+async fn watch(attention: &Attention, reporters: &[&Arc<Reporter>]) {
     let mut due = Instant::now();
     let mut before = Reading::now();
     loop {

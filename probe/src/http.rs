@@ -129,14 +129,17 @@ fn opts(name: &str, help: &str) -> Opts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, connect::Refusal, end::End, recorder::Recorder};
+    use crate::{clock::Clock, connect::Refusal, end::End, recorder::Recorder, voice::Voice};
     use api::report::Arm;
 
     fn board() -> Board {
         let start = Instant::now();
         let clock = Clock::new(jiff::Timestamp::UNIX_EPOCH, start);
         let recorder = Recorder::new("idle", &[Arm::Target], 3, clock, start);
-        Board { reporters: vec![Arc::new(Reporter::new(clock, recorder, None))], start }
+        Board {
+            reporters: vec![Arc::new(Reporter::new(clock, recorder, Arc::new(Voice::Lines), None))],
+            start,
+        }
     }
 
     fn refusal() -> Refusal {

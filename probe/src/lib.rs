@@ -2,7 +2,7 @@
 //! each is cut, and reports.
 //!
 //! # Layout
-//! - [`args`], [`run`], [`hold`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
+//! - [`args`], [`by_hand`], [`run`], [`hold`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
 //! - [`mounts`], [`target`], [`password`], [`problem`]: credentials in files, an endpoint out.
 //! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
 //! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end. [`meter`]:
@@ -11,14 +11,15 @@
 //! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
 //! - [`announcer`], [`heard`]: what those that listen are told, and what they hear.
 //! - [`inventory`]: the timers on the way, read once before a run.
-//! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`summary`], [`http`]: what
-//!   is told. [`scrub`]: and what is not.
+//! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`http`]: what is told; [`voice`],
+//!   [`screen`], [`progress`]: to a person. [`scrub`]: and what is not.
 //!
 //! One thread does all of it; name lookups and the hashing of passwords borrow a second one.
 
 pub mod announcer;
 pub mod args;
 pub mod auth;
+pub mod by_hand;
 pub mod client;
 pub mod clock;
 pub mod close;
@@ -38,17 +39,19 @@ pub mod meter;
 pub mod mounts;
 pub mod password;
 pub mod problem;
+pub mod progress;
 pub mod recorder;
 pub mod reporter;
 pub mod run;
+pub mod screen;
 pub mod scrub;
 pub mod session;
 pub mod stall;
 pub mod stop;
-pub mod summary;
 pub mod target;
 pub mod tcp_info;
 pub mod termination;
 pub mod tls;
+pub mod voice;
 pub mod wire;
 pub mod workload;

@@ -1,16 +1,23 @@
 //! Arguments in, exit code out.
 
-use api::Inventory;
-use clap::Parser;
+use api::{Inventory, Report, table};
+use clap::{CommandFactory, Parser};
 use probe::{
-    args::{Cli, Command, Order},
+    args::{self, Cli, Command, Run},
+    by_hand::ByHand,
     clock::Clock,
-    exit::Exit,
+    exit::{self, Exit},
     inventory,
     run::{self, Setup},
     termination::TerminationMessage,
+    voice::Output,
 };
-use std::{io, panic, process::ExitCode};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 use tokio::{
     runtime::{Builder, Runtime},
     select,
@@ -19,41 +26,89 @@ use tokio::{
 };
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Run(args) => {
-            exit_on_panic(Exit::Internal);
-            hold(args.setup()).into()
-        }
+    exit::on_panic(Exit::Internal);
+    let clock = clock();
+    let done = match Cli::parse().command {
+        Command::Run(args) => match args.file.clone() {
+            Some(file) => run_by_hand(*args, &file, clock),
+            None => hold(args.in_a_pod(), clock).map(|(exit, _)| exit),
+        },
+        Command::Plan { file } => ByHand::read(&file, clock.at(clock.start())).map(|by_hand| {
+            print(&by_hand.forecast().to_string());
+            Exit::Complete
+        }),
         Command::Inventory(args) => {
             // A run does without an inventory, so nothing that goes wrong with it may end the pod.
-            exit_on_panic(Exit::Complete);
-            args.order().map_or(Exit::Complete, |order| take_inventory(&order)).into()
+            exit::on_panic(Exit::Complete);
+            Ok(args.order().map_or(Exit::Complete, |order| take_inventory(&order, clock)))
         }
-        Command::Table => print_table().into(),
+        Command::Table => print_table(),
+        Command::Completion { shell } => {
+            let mut completion = Vec::new();
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "connection-probe",
+                &mut completion,
+            );
+            print(&String::from_utf8_lossy(&completion));
+            Ok(Exit::Complete)
+        }
+    };
+    done.unwrap_or_else(|why| {
+        complain(&why);
+        Exit::Misconfigured
+    })
+    .into()
+}
+
+/// Holds what a manifest says, and tells a person what came of it.
+fn run_by_hand(args: Run, file: &Path, clock: Clock) -> Result<Exit, String> {
+    let by_hand = ByHand::read(file, clock.at(clock.start()))?;
+    by_hand.left_out().iter().for_each(|note| complain(note));
+    // Opened now: after an hour it would be too late.
+    let json = args
+        .json
+        .as_ref()
+        .map(|path| File::create(path).map_err(|error| format!("{}: {error}", path.display())));
+    let json = json.transpose()?;
+    let setup = args.by_hand(by_hand.settings().clone(), by_hand.order());
+    let output = setup.output;
+    let (exit, reports) = hold(setup, clock)?;
+    let problem = reports.iter().find_map(|report| report.problem.clone());
+    let run = by_hand.run(exit, reports, (clock.at(clock.start()), clock.at(Instant::now())));
+    if let Some(mut file) = json {
+        let written = serde_json::to_writer_pretty(&file, &run).map_err(io::Error::from);
+        written.and_then(|()| file.write_all(b"\n")).map_err(|error| error.to_string())?;
     }
+    match problem {
+        Some(problem) => complain(&problem.message),
+        None if output == Output::Table => print(&table::results(&run)),
+        None => {}
+    }
+    Ok(exit)
 }
 
 /// Holds the connections to their ends.
-fn hold(setup: Setup) -> Exit {
+fn hold(setup: Setup, clock: Clock) -> Result<(Exit, Vec<Report>), String> {
     // As many descriptors as we may have: each connection needs one. If it can't be raised, lanes
     // that find none say so themselves.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("The runtime can't be started: {error}.");
-            return Exit::Internal;
+            complain(&format!("The runtime can't be started: {error}."));
+            return Ok((Exit::Internal, Vec::new()));
         }
     };
-    let exit = runtime.block_on(run::run(setup, clock(), terminated()));
+    let done = runtime.block_on(run::run(setup, clock, terminated()));
     // Not waiting for a name lookup that may take its time.
     runtime.shutdown_background();
-    exit
+    Ok(done)
 }
 
 /// Takes an inventory, unless it is told to stop.
-fn take_inventory(order: &Order) -> Exit {
-    let clock = clock();
+fn take_inventory(order: &args::Order, clock: Clock) -> Exit {
     let inventory = match (&order.settings, runtime()) {
         (Ok(settings), Ok(runtime)) => {
             let taken = runtime.block_on(async {
@@ -84,17 +139,11 @@ fn take_inventory(order: &Order) -> Exit {
 }
 
 /// Prints the results table of the run on standard input.
-fn print_table() -> Exit {
-    match serde_json::from_reader(io::stdin().lock()) {
-        Ok(run) => {
-            print!("{}", api::table::results(&run));
-            Exit::Complete
-        }
-        Err(error) => {
-            eprintln!("Standard input is no ConnectionProbeRun in JSON: {error}.");
-            Exit::Misconfigured
-        }
-    }
+fn print_table() -> Result<Exit, String> {
+    let run = serde_json::from_reader(io::stdin().lock());
+    let run = run.map_err(|e| format!("Standard input is no ConnectionProbeRun in JSON: {e}."))?;
+    print(&table::results(&run));
+    Ok(Exit::Complete)
 }
 
 #[expect(
@@ -111,16 +160,7 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().max_blocking_threads(1).build()
 }
 
-/// A panic anywhere ends the process. The last termination message stays.
-fn exit_on_panic(exit: Exit) {
-    let print = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        std::process::exit(exit.code().into());
-    }));
-}
-
-/// Waits for SIGTERM or SIGINT.
+/// Waits for SIGTERM or SIGINT. A second SIGINT ends the process at once.
 async fn terminated() {
     let (Ok(mut term), Ok(mut int)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -131,4 +171,18 @@ async fn terminated() {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
+    tokio::spawn(async move {
+        int.recv().await;
+        exit::now(Exit::Interrupted);
+    });
+}
+
+/// Writes to standard output. That nobody reads to the end is no failure of ours.
+fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard error.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }

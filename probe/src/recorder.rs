@@ -22,6 +22,8 @@ pub struct Recorder {
     arms: Vec<ArmRecord>,
     stalls: Option<Lapses>,
     clock_steps: Option<Lapses>,
+    /// When the last lane of those that have ended did.
+    last_end: Option<Instant>,
 }
 
 impl Recorder {
@@ -41,7 +43,13 @@ impl Recorder {
             arms: arms.iter().map(|arm| ArmRecord::new(*arm, connections)).collect(),
             stalls: None,
             clock_steps: None,
+            last_end: None,
         }
+    }
+
+    /// It starts only now: another one went before.
+    pub fn started(&mut self, now: Instant) {
+        self.started_at = self.clock.at(now);
     }
 
     /// Name of the workload.
@@ -101,6 +109,7 @@ impl Recorder {
     /// A lane ended. Returns what is told of it alone.
     pub fn ended(&mut self, arm: Arm, lane: usize, end: End) -> LaneEnd {
         let told = arm::told(self.clock, lane, &end);
+        self.last_end = self.last_end.max(Some(end.at));
         if let Some(record) = self.arm(arm) {
             record.ended(told.clone(), end);
         }
@@ -109,6 +118,12 @@ impl Recorder {
 
     fn arm(&mut self, arm: Arm) -> Option<&mut ArmRecord> {
         self.arms.iter_mut().find(|record| record.arm() == arm)
+    }
+
+    /// When the last lane ended; `now` if there was none.
+    #[must_use]
+    pub fn last_end(&self, now: Instant) -> Instant {
+        self.last_end.unwrap_or(now)
     }
 
     /// The report, as far as things have come; `ended_at` when the last lane has ended.

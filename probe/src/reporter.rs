@@ -1,4 +1,4 @@
-//! Takes what lanes tell and passes it on: to the recorder, to standard output, and into the
+//! Takes what lanes tell and passes it on: to the recorder, to whoever is told, and into the
 //! termination message.
 //!
 //! The message is written at once for the first cut, and at most every 100 ms otherwise: ten
@@ -8,11 +8,12 @@ use crate::{
     clock::Clock,
     connect::Opened,
     end::End,
-    events::{Event, Line, Story},
+    events::{Event, Story},
     heard::{Fate, Sent},
     meter::Meter,
     recorder::Recorder,
     termination::TerminationMessage,
+    voice::Voice,
 };
 use api::{
     lifetime::ms,
@@ -38,6 +39,7 @@ const TELL_STALL: Duration = Duration::from_secs(1);
 pub struct Reporter {
     clock: Clock,
     workload: String,
+    voice: Arc<Voice>,
     state: Mutex<State>,
 }
 
@@ -53,9 +55,15 @@ struct State {
 impl Reporter {
     /// A reporter that writes `message`, if there is one to write.
     #[must_use]
-    pub fn new(clock: Clock, recorder: Recorder, message: Option<TerminationMessage>) -> Self {
+    pub fn new(
+        clock: Clock,
+        recorder: Recorder,
+        voice: Arc<Voice>,
+        message: Option<TerminationMessage>,
+    ) -> Self {
         Self {
             clock,
+            voice,
             workload: recorder.workload().to_owned(),
             state: Mutex::new(State { recorder, message, written: None, stale: true }),
         }
@@ -69,7 +77,10 @@ impl Reporter {
     /// The workload begins.
     pub fn started(&self, run: &str, connections: usize, duration_ms: u64, now: Instant) {
         self.print(now, Event::Started { run, connections, duration_ms });
-        self.with(|state| state.write_if_due(now));
+        self.with(|state| {
+            state.recorder.started(now);
+            state.write_if_due(now);
+        });
     }
 
     /// Something is missing that may still come.
@@ -183,7 +194,7 @@ impl Reporter {
 
     /// All lanes have ended: writes the last message and returns the report.
     pub fn finish(&self, now: Instant) -> Report {
-        self.finish_with(self.look(|recorder| recorder.report(Some(now))), now)
+        self.finish_with(self.look(|recorder| recorder.report(Some(recorder.last_end(now)))), now)
     }
 
     /// Nothing could be measured.
@@ -206,8 +217,7 @@ impl Reporter {
     }
 
     fn print(&self, at: Instant, event: Event<'_>) {
-        let line = Line { time: self.clock.fine(at), workload: &self.workload, event };
-        line.print();
+        self.voice.tell(self.clock, at, &self.workload, event);
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {

@@ -7,24 +7,34 @@ use crate::{
     http::{self, Board},
     mounts::Mounts,
     problem,
+    progress::{Agenda, Standing},
     recorder::Recorder,
     reporter::Reporter,
     stop::Stop,
-    summary,
     termination::TerminationMessage,
+    voice::{Output, Voice},
 };
 use api::{
+    measurement::Order,
     report::{Arm, Inconclusive, Problem, Report},
     settings::{Settings, WorkloadSettings},
 };
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{select, task::JoinSet, time::Instant};
+use tokio::{
+    select,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 /// What to do, and with what.
 #[derive(Debug)]
 pub struct Setup {
     /// The settings, or what is wrong with them.
     pub settings: Result<Settings, Problem>,
+    /// In which order workloads are held that this process holds.
+    pub order: Order,
+    /// Who is told what happens.
+    pub output: Output,
     /// Where credentials are.
     pub mounts: Mounts,
     /// Which of the settings' indexes to hold; `None`: all workloads.
@@ -39,8 +49,13 @@ pub struct Setup {
     pub answer_timeout: Duration,
 }
 
-/// Holds the connections until all have ended or `shutdown` comes.
-pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>) -> Exit {
+/// Holds the connections until all have ended or `shutdown` comes, and reports of each workload.
+pub async fn run(
+    setup: Setup,
+    clock: Clock,
+    shutdown: impl Future<Output = ()>,
+) -> (Exit, Vec<Report>) {
+    let voice = Arc::new(Voice::new(setup.output));
     let chosen = choose(&setup);
     let subjects: Vec<Subject> = match &chosen {
         Ok((settings, workloads)) => {
@@ -51,10 +66,12 @@ pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>)
         // Whose settings can't be read has no name, but a report.
         Err(_) => vec![(String::new(), Vec::new(), 0)],
     };
-    let (reporters, chosen) = match open_reports(&setup, &subjects, clock) {
+    let (reporters, chosen) = match open_reports(&setup, &subjects, clock, &voice) {
         Ok(reporters) => (reporters, chosen),
-        Err(problem) => (reporters(&subjects, clock, None), Err(problem)),
+        Err(problem) => (reporters(&subjects, clock, &voice, None), Err(problem)),
     };
+    let agenda = chosen.as_ref().map(|(_, workloads)| Agenda::new(workloads, setup.order));
+    let agenda = agenda.unwrap_or_default();
     let stop = Stop::default();
     let finished = async {
         let (settings, workloads) = chosen?;
@@ -65,6 +82,7 @@ pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>)
     };
     let mut finished = std::pin::pin!(finished);
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut shown = std::pin::pin!(show(&voice, &agenda, &reporters, clock));
     let result = loop {
         select! {
             biased;
@@ -72,20 +90,29 @@ pub async fn run(setup: Setup, clock: Clock, shutdown: impl Future<Output = ()>)
             () = &mut shutdown, if stop.reason().is_none() => {
                 stop.throw(Inconclusive::Interrupted);
             }
+            () = &mut shown => {}
         }
     };
+    voice.end();
     let now = Instant::now();
-    let (exit, reports): (_, Vec<Report>) = match result {
+    match result {
         Ok(exit) => (exit, reporters.iter().map(|r| r.finish(now)).collect()),
         Err(problem) => {
             let refuse = |r: &Arc<Reporter>| r.refuse(problem.clone(), now);
             (Exit::Misconfigured, reporters.iter().map(refuse).collect())
         }
-    };
-    if setup.index.is_none() {
-        reports.iter().for_each(|report| eprint!("{}", summary::of(report)));
     }
-    exit
+}
+
+/// Shows a person every second how far things are.
+async fn show(voice: &Voice, agenda: &Agenda, reporters: &[Arc<Reporter>], clock: Clock) {
+    let Voice::Words(screen) = voice else { return std::future::pending().await };
+    loop {
+        let now = Instant::now();
+        let standings: Vec<_> = reporters.iter().map(|r| r.look(Standing::of)).collect();
+        screen.show(&agenda.lines(now.saturating_duration_since(clock.start()), &standings), now);
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// A workload's name, arms, and connections in each.
@@ -111,9 +138,10 @@ fn open_reports(
     setup: &Setup,
     subjects: &[Subject],
     clock: Clock,
+    voice: &Arc<Voice>,
 ) -> Result<Vec<Arc<Reporter>>, Problem> {
     let Some(path) = &setup.termination_log else {
-        return Ok(reporters(subjects, clock, None));
+        return Ok(reporters(subjects, clock, voice, None));
     };
     if subjects.len() > 1 {
         return Err(problem::invalid(
@@ -124,12 +152,13 @@ fn open_reports(
     let message = TerminationMessage::open(path).map_err(|error| {
         problem::invalid(&format!("{} can't be written: {error}.", path.display()))
     })?;
-    Ok(reporters(subjects, clock, Some(message)))
+    Ok(reporters(subjects, clock, voice, Some(message)))
 }
 
 fn reporters(
     subjects: &[Subject],
     clock: Clock,
+    voice: &Arc<Voice>,
     mut message: Option<TerminationMessage>,
 ) -> Vec<Arc<Reporter>> {
     let now = Instant::now();
@@ -137,7 +166,7 @@ fn reporters(
         .iter()
         .map(|(name, arms, connections)| {
             let recorder = Recorder::new(name, arms, *connections, clock, now);
-            Arc::new(Reporter::new(clock, recorder, message.take()))
+            Arc::new(Reporter::new(clock, recorder, Arc::clone(voice), message.take()))
         })
         .collect()
 }

@@ -377,27 +377,6 @@ fn a_process_that_was_stopped_gives_an_interval_in_which_the_truth_lies() {
 }
 
 #[test]
-fn by_hand_it_holds_all_workloads_and_sums_up() {
-    let server = Fake::obliging();
-    let mut given = given(server.port);
-    let statement = json!({ "idleInTransaction": { "statement": "SELECT 1" } });
-    given.settings["workloads"] =
-        json!([workload("quiet", &json!("idle")), workload("in-transaction", &statement)]);
-    fs::write(given.path("settings.json"), given.settings.to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_connection-probe"))
-        .args(["run", "--secrets"])
-        .arg(given.path("secrets"))
-        .arg("--settings")
-        .arg(given.path("settings.json"))
-        .env_remove("JOB_COMPLETION_INDEX")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let summary = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(summary, "quiet: 1 survived at 0:01\nin-transaction: 1 survived at 0:01\n");
-}
-
-#[test]
 fn what_is_no_postgresql_is_not_taken_for_one() {
     let server = Fake::start(|_, mut peer| {
         peer.read();

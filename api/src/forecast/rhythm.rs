@@ -83,3 +83,16 @@ pub(super) fn per_minute(workload: &WorkloadSettings) -> u64 {
     };
     (0..workload.connections).map(rate).sum()
 }
+
+/// NOTIFYs to the connections of one arm, at most: one for each that ends, and those at an interval.
+pub(super) fn notifies(workload: &WorkloadSettings) -> u64 {
+    let ends = u64::try_from(workload.connections).unwrap_or(u64::MAX);
+    match &workload.pattern {
+        Pattern::Listen => ends,
+        Pattern::ListenNotify { interval_ms } => {
+            let length = u64::try_from(workload.last_end().as_millis()).unwrap_or(u64::MAX);
+            ends + length / (*interval_ms).max(1)
+        }
+        _ => 0,
+    }
+}

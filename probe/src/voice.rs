@@ -1,0 +1,108 @@
+//! How things are told while they happen: as JSON lines for machines, in words for a person.
+
+use crate::{
+    clock::Clock,
+    events::{Event, Line, Story},
+    screen::Screen,
+};
+use api::{
+    lifetime::ms,
+    report::{Arm, Inconclusive, Outcome},
+    text,
+};
+use clap::ValueEnum;
+use tokio::time::Instant;
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A person: progress on standard error, the results table on standard output at the end
+    Table,
+    /// A machine: one JSON line on standard output for each thing that happens, the report last
+    #[default]
+    Json,
+}
+
+/// Tells what happens.
+pub enum Voice {
+    /// JSON lines on standard output.
+    Lines,
+    /// Words on standard error.
+    Words(Screen),
+}
+
+impl Voice {
+    /// The voice for this output.
+    #[must_use]
+    pub fn new(output: Output) -> Self {
+        match output {
+            Output::Table => Self::Words(Screen::default()),
+            Output::Json => Self::Lines,
+        }
+    }
+
+    /// Nothing more happens.
+    pub fn end(&self) {
+        if let Self::Words(screen) = self {
+            screen.clear();
+        }
+    }
+
+    /// Tells that something happened in a workload.
+    pub fn tell(&self, clock: Clock, at: Instant, workload: &str, event: Event<'_>) {
+        match self {
+            Self::Lines => Line { time: clock.fine(at), workload, event }.print(),
+            Self::Words(screen) => {
+                if let Some(words) = words(&event) {
+                    let elapsed = at.saturating_duration_since(clock.start());
+                    screen.say(&format!("{} {workload}: {words}", text::mmss(ms(elapsed))));
+                }
+            }
+        }
+    }
+}
+
+/// What a person wants to know at once.
+fn words(event: &Event<'_>) -> Option<String> {
+    Some(match event {
+        Event::Waiting { problem } => format!("waiting: {}", problem.message),
+        Event::Stalled { ms, suspended_ms: None } => {
+            format!("the probe itself was stopped for {ms} ms")
+        }
+        Event::Stalled { ms, suspended_ms: Some(suspended) } => {
+            format!("the machine was suspended for {suspended} ms, the probe stopped for {ms} ms")
+        }
+        Event::ClockStepped { ms } => format!("the machine's clock was set by {ms} ms"),
+        Event::Announced { number, failure: Some(why), .. } => {
+            format!("NOTIFY {number} failed: {why}")
+        }
+        Event::Cut(story) => {
+            let lived = story.end.lifetime.map(|lifetime| text::lifetime(&lifetime));
+            let lived = lived.unwrap_or_default();
+            format!("{} was cut after {lived}: {}", lane(story), seen(story))
+        }
+        Event::Ended(Story { outcome: Outcome::Survived, .. })
+        | Event::Ended(Story { reason: Some(Inconclusive::Interrupted), .. })
+        | Event::Started { .. }
+        | Event::Connected { .. }
+        | Event::Announced { failure: None, .. }
+        | Event::Report { .. } => return None,
+        Event::Ended(story) => {
+            format!("{}: {}: {}", lane(story), story.outcome.as_str(), seen(story))
+        }
+    })
+}
+
+fn lane(story: &Story<'_>) -> String {
+    let control = if story.arm == Arm::Control { " (control)" } else { "" };
+    format!("connection {}{control}", story.end.lane)
+}
+
+fn seen(story: &Story<'_>) -> String {
+    match (story.form, story.detail, story.reason) {
+        (Some(form), ..) => text::form(form),
+        (None, Some(detail), _) => detail.to_owned(),
+        (None, None, Some(reason)) => reason.as_str().to_owned(),
+        (None, None, None) => "unknown".to_owned(),
+    }
+}
