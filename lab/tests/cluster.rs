@@ -59,7 +59,7 @@ async fn one_run_finds_the_timer_that_cuts() {
                 let clocks = lane.clocks.unwrap();
                 let idle = clocks.request_ms.unwrap();
                 let late = idle - CLIENT_IDLE_TIMEOUT * 1000;
-                assert!((-100..2500).contains(&late), "{name}: {clocks:?}");
+                assert!((-100..5000).contains(&late), "{name}: {clocks:?}");
                 // Exact, but for a stall of this busy machine.
                 let life = lane.lifetime.unwrap();
                 let width = life.max_ms.unwrap() - life.min_ms;
