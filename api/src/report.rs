@@ -14,7 +14,7 @@ mod evidence;
 mod fit;
 mod reason;
 
-pub use evidence::{Cost, Lapses, Notifications, TcpInfo, TcpTimers};
+pub use evidence::{Cost, Lapses, Notifications, Rung, TcpInfo, TcpTimers};
 pub use fit::{LIMIT, MAX_ENDINGS, shorten};
 pub use reason::Inconclusive;
 
@@ -77,6 +77,11 @@ pub struct ArmReport {
     /// What was sent to connections that listen, and what they heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,
+    /// What became of each rung of a ladder, the shortest silence first: of connections that ended in
+    /// their silence or after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub ladder: Vec<Rung>,
 }
 
 /// A path under test.

@@ -1,10 +1,10 @@
 //! The results table of the hand-written test plan, from a run's status.
 
 use crate::{
-    Report,
     lifetime::{Lifetime, Spread},
+    pattern::Pattern,
     report::{Arm, ArmReport, Outcome},
-    run::{ConnectionProbeRun, ConnectionProbeRunStatus, WorkloadResult},
+    run::{ConnectionProbeRun, WorkloadResult},
     settings::{Settings, WorkloadSettings},
     text,
 };
@@ -17,11 +17,13 @@ const HEAD: [&str; 6] = ["Test", "Duration", "Disconnect?", "mm:ss", "Error", "P
 pub fn results(run: &ConnectionProbeRun) -> String {
     let measurement = &run.spec.measurement.settled;
     let settings = Settings::new("", measurement, Vec::new()).ok();
-    let workloads = run.status.iter().flat_map(|status| &status.workloads);
-    let rows = workloads.flat_map(|workload| {
-        let named = settings.as_ref().and_then(|settings| {
-            settings.workloads.iter().find(|named| named.name == workload.workload)
-        });
+    let workloads = || run.status.iter().flat_map(|status| &status.workloads);
+    let named = |workload: &WorkloadResult| {
+        let mut all = settings.iter().flat_map(|settings| &settings.workloads);
+        all.find(|named| named.name == workload.workload)
+    };
+    let rows = workloads().flat_map(|workload| {
+        let named = named(workload);
         let held = named.map_or(0, |named| i64::try_from(named.duration_ms).unwrap_or(i64::MAX));
         let pinned = match named.map(WorkloadSettings::pins) {
             Some(Some(true)) => "yes",
@@ -34,10 +36,10 @@ pub fn results(run: &ConnectionProbeRun) -> String {
     });
     let mut table = vec![HEAD.map(str::to_owned)];
     table.extend(rows);
-    let reports = run.status.iter().flat_map(ConnectionProbeRunStatus::reports);
-    let heard: String = reports.flat_map(heard).collect();
+    let remarks: String =
+        workloads().flat_map(|workload| remarks(workload, named(workload))).collect();
     format!(
-        "{}{heard}\nPinned? is the rule that AWS publishes for the statements that were sent; `held`: an \
+        "{}\n{remarks}Pinned? is the rule that AWS publishes for the statements that were sent; `held`: an \
          open transaction\nholds a server connection without pinning. It was not observed.\n",
         markdown(&table)
     )
@@ -56,10 +58,10 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     let row = |name: String, disconnect: String, when: String, error: String| {
         [name, duration.to_owned(), disconnect, when, error, pinned.to_owned()]
     };
-    let name = |arm| name(&workload.workload, arm);
     let arms = workload.report.iter().flat_map(|report| &report.arms);
-    let mut rows: Vec<_> =
-        arms.map(|arm| row(name(arm.arm), disconnects(arm), when(arm), error(arm))).collect();
+    let mut rows: Vec<_> = arms
+        .map(|arm| row(name(workload, arm.arm), disconnects(arm), when(arm), error(arm)))
+        .collect();
     if rows.is_empty() {
         let why = workload.reason.map_or("", |reason| reason.as_str());
         rows.push(row(
@@ -72,20 +74,27 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     rows
 }
 
-fn name(workload: &str, arm: Arm) -> String {
-    match arm {
-        Arm::Target => workload.to_owned(),
-        Arm::Control => format!("{workload} (control)"),
-    }
+/// What the columns have no room for, a line each.
+fn remarks(workload: &WorkloadResult, named: Option<&WorkloadSettings>) -> Vec<String> {
+    let arms = workload.report.iter().flat_map(|report| &report.arms);
+    let seen = arms.flat_map(|arm| {
+        let name = name(workload, arm.arm);
+        let ladder = text::ladder(&arm.ladder).map(|seen| format!("{name}: {seen}.\n"));
+        let heard = arm.notifications.as_ref().map(text::notifications);
+        ladder.into_iter().chain(heard.map(|heard| format!("{name} {heard}.\n")))
+    });
+    let left_out = match named.map(|named| &named.pattern) {
+        Some(Pattern::IdleLadder { left_out_ms, .. }) => text::left_out(left_out_ms),
+        _ => None,
+    };
+    seen.chain(left_out.map(|left_out| format!("{}: {left_out}.\n", workload.workload))).collect()
 }
 
-/// Of connections that listen: what the columns don't say.
-fn heard(report: &Report) -> Vec<String> {
-    let told = |arm: &ArmReport| {
-        let name = name(&report.workload, arm.arm);
-        Some(format!("{name} {}\n", text::notifications(arm.notifications.as_ref()?)))
-    };
-    report.arms.iter().filter_map(told).collect()
+fn name(workload: &WorkloadResult, arm: Arm) -> String {
+    match arm {
+        Arm::Target => workload.workload.clone(),
+        Arm::Control => format!("{} (control)", workload.workload),
+    }
 }
 
 fn disconnects(arm: &ArmReport) -> String {
@@ -142,7 +151,7 @@ pub(crate) fn markdown<const N: usize>(table: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{by_hand, manifest};
+    use crate::{Report, by_hand, manifest, report::Rung};
     use jiff::Timestamp;
     use serde_json::{from_value, json};
 
@@ -171,5 +180,27 @@ mod tests {
         let pinned =
             table.lines().skip(2).take(4).map(|row| row.split_whitespace().rev().nth(1).unwrap());
         assert_eq!(pinned.collect::<Vec<_>>(), ["no", "no", "yes", "held"], "{table}");
+    }
+
+    #[test]
+    fn a_ladder_says_between_which_silences_its_timer_lies() {
+        let probe = manifest::parse(
+            "{ apiVersion: probes.pulpproject.org/v1alpha1, kind: ConnectionProbe, metadata: { name: p }, \
+             spec: { target: { secretName: s }, duration: 20m, \
+             workloads: [ { name: ladder, idleLadder: { rungs: [14m, 16m, 29m] } } ] } }",
+        );
+        let mut report = report("ladder", None);
+        let rung =
+            |minutes: i64, cut| Rung { silence_ms: minutes * 60_000, cut, survived: 2 - cut };
+        report.arms[0].ladder = vec![rung(14, 0), rung(16, 2)];
+        let times = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let run = by_hand::run("p-1", &probe.unwrap(), vec![report], times, false);
+        let seen =
+            "ladder: cut after a silence of 14:00 to 16:00 (2 of 2 at 16:00; 0 of 2 at 14:00).";
+        let table = results(&run);
+        let left_out = "ladder: the duration is too short for a silence of 29:00.";
+        assert!(table.contains(&format!("\n\n{seen}\n{left_out}\nPinned?")), "{table}");
+        let summary = run.status.and_then(|status| status.summary).unwrap_or_default();
+        assert!(summary.contains(seen), "{summary}");
     }
 }

@@ -11,6 +11,10 @@ use crate::{
 };
 use jiff::Timestamp;
 
+mod ladder;
+
+pub use ladder::{ladder, left_out};
+
 /// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.
 #[must_use]
 pub fn mmss(ms: i64) -> String {
@@ -143,6 +147,10 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
         Verdict::Superseded => format!("Run {number} was ended by a newer run."),
     }];
     if verdict != Verdict::Superseded {
+        let mut ladders = status
+            .arms(Arm::Target)
+            .filter_map(|(workload, arm)| Some(format!("{workload}: {}.", ladder(&arm.ladder)?)));
+        sentences.extend(ladders.next());
         sentences.extend(ended_early(status));
     }
     sentences.join(" ")

@@ -195,7 +195,8 @@ pub struct PulpWorker {
     pub interval: Option<Duration>,
 
     /// A table of your own with a column `last_heartbeat timestamptz`, in which each heartbeat does an
-    /// UPDATE: then a server that became read-only is seen. Never one of Pulp's.
+    /// UPDATE: then `default_transaction_read_only` is seen too, and not only that a server became a
+    /// standby. Never one of Pulp's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127), regex(pattern = r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$"))]
     pub table: Option<String>,

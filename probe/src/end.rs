@@ -38,6 +38,8 @@ pub struct End {
     pub peer: Option<SocketAddr>,
     /// How many notifications it heard, and how many it should have.
     pub heard: Option<(u32, usize)>,
+    /// Which rung of a ladder it decides, by its silence in milliseconds.
+    pub silence_ms: Option<u64>,
 }
 
 impl End {
@@ -56,6 +58,7 @@ impl End {
             local_port: None,
             peer: None,
             heard: None,
+            silence_ms: None,
         }
     }
 

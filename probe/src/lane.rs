@@ -107,6 +107,7 @@ async fn close(
     if let Some(announcer) = &course.announcer {
         announcer.judge(&held, &mut end);
     }
+    end.silence_ms = workload::silence_ms(&course.workload, lane, &end);
     report(course, lane, end, stop);
     if alive {
         held.session().leave(farewell.as_deref()).await;

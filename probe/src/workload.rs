@@ -19,6 +19,7 @@ mod pulp_worker;
 mod session_variable;
 mod slow_statement;
 
+pub use idle_ladder::silence_ms;
 pub use listen::channel;
 
 /// A harmless request: the lead-in's, and the proof at the end where there is nothing to tidy up.

@@ -92,6 +92,18 @@ pub struct Notifications {
     pub received: i32,
 }
 
+/// What became of the connections of a ladder that were silent for the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rung {
+    /// How long they were to be silent, in milliseconds.
+    pub silence_ms: i64,
+    /// How many were cut in that time, or at the request after it.
+    pub cut: i32,
+    /// How many answered after it.
+    pub survived: i32,
+}
+
 impl Lapses {
     /// One more.
     pub fn add(lapses: &mut Option<Self>, ms: i64) {

@@ -1,10 +1,11 @@
 //! Makes a report fit a termination message, whatever happened.
 //!
 //! Counts and spreads are exact for any number of connections. What gives way, in this order:
-//! what the kernel knew (of all but the first of each ending), single connections (the earliest of each ending stay longest), texts, and rare endings, which
-//! are merged into one that keeps their count.
+//! rungs of a ladder that say what their neighbours say, what the kernel knew (of all but the first of
+//! each ending), single connections (the earliest of each ending stay longest), texts, rare endings,
+//! which are merged into one that keeps their count, and the ladder.
 
-use super::{ArmReport, Ending, Report};
+use super::{ArmReport, Ending, Report, Rung};
 use crate::lifetime::Spread;
 
 /// The kubelet keeps so many bytes of a termination message.
@@ -33,6 +34,9 @@ impl Report {
     pub fn fit(&mut self) {
         self.bound();
         if self.too_large() {
+            self.arms.iter_mut().for_each(ArmReport::thin_ladder);
+        }
+        if self.too_large() {
             let endings = self.arms.iter_mut().flat_map(|arm| &mut arm.endings);
             let others = endings.flat_map(|ending| ending.lanes.iter_mut().skip(1));
             others.for_each(|lane| lane.tcp_info = None);
@@ -53,6 +57,9 @@ impl Report {
             if self.too_large() {
                 self.arms.iter_mut().for_each(|arm| arm.merge_rare_endings(endings));
             }
+        }
+        if self.too_large() {
+            self.arms.iter_mut().for_each(|arm| arm.ladder.clear());
         }
     }
 
@@ -86,6 +93,18 @@ impl Report {
 }
 
 impl ArmReport {
+    /// Leaves out rungs that ended as both of their neighbours did.
+    fn thin_ladder(&mut self) {
+        let ladder = std::mem::take(&mut self.ladder);
+        let ended = |rung: &Rung| (rung.cut > 0, rung.survived > 0);
+        let alike = |i: usize| {
+            i > 0
+                && i + 1 < ladder.len()
+                && ladder[i - 1..=i + 1].windows(2).all(|two| ended(&two[0]) == ended(&two[1]))
+        };
+        self.ladder = (0..ladder.len()).filter(|i| !alike(*i)).map(|i| ladder[i]).collect();
+    }
+
     /// Keeps the `most` endings with the largest counts and merges the others into one of the
     /// same outcome. The last ending of an outcome always stays.
     fn merge_rare_endings(&mut self, most: usize) {
@@ -254,6 +273,13 @@ mod tests {
                     expected: i32::MAX,
                     received: i32::MAX,
                 }),
+                ladder: (0..32)
+                    .map(|n: i32| Rung {
+                        silence_ms: 86_000_000 + i64::from(n),
+                        cut: n / 16 * 2,
+                        survived: 2,
+                    })
+                    .collect(),
             }],
             stalls: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
             clock_steps: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
@@ -263,8 +289,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_report_fits_and_keeps_its_counts(endings in proptest::collection::vec(ending(), 0..40)) {
-            let whole = report(endings);
+        fn any_report_fits_and_keeps_its_counts(
+            endings in proptest::collection::vec(ending(), 0..40),
+            disputed in any::<bool>(),
+        ) {
+            let mut whole = report(endings);
+            // Rungs that contradict each other all say something.
+            let ladder = whole.arms[0].ladder.iter_mut().step_by(2);
+            ladder.filter(|_| disputed).for_each(|rung| rung.cut = 1);
             let message = whole.to_message();
             prop_assert!(message.len() <= LIMIT, "{} bytes", message.len());
             let read = Report::parse(&message).unwrap();
@@ -288,6 +320,17 @@ mod tests {
         ending.lifetime = Spread::of(vec![1, 2, 3, 4, 5]);
         let read = Report::parse(&report(vec![ending]).to_message()).unwrap();
         assert_eq!(read.arms[0].endings[0].lanes.len(), 5);
+    }
+
+    #[test]
+    fn rungs_that_decide_nothing_go_before_those_that_do() {
+        let rung = |silence_ms: i64, cut| Rung { silence_ms, cut, survived: 2 - cut };
+        let mut arm = ArmReport {
+            ladder: (0..32).map(|n| rung(n, if n < 20 { 0 } else { 2 })).collect(),
+            ..ArmReport::default()
+        };
+        arm.thin_ladder();
+        assert_eq!(arm.ladder, [rung(0, 0), rung(19, 0), rung(20, 2), rung(31, 2)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use api::{
     close_form::{CloseForm, CloseWord},
     lifetime::Spread,
     report::{
-        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Notifications, Outcome,
+        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Notifications, Outcome, Rung,
         Server, TcpTimers,
     },
 };
@@ -31,6 +31,8 @@ pub struct ArmRecord {
     tcp: Option<TcpTimers>,
     meter: Arc<Meter>,
     notifications: Option<Notifications>,
+    /// By silence, in milliseconds.
+    ladder: BTreeMap<u64, Rung>,
 }
 
 /// Ends that look alike.
@@ -59,6 +61,7 @@ impl ArmRecord {
             tcp: None,
             meter: Arc::default(),
             notifications: None,
+            ladder: BTreeMap::new(),
         }
     }
 
@@ -127,6 +130,13 @@ impl ArmRecord {
             told.received += i32::try_from(received).unwrap_or(i32::MAX);
             told.expected += i32::try_from(expected).unwrap_or(i32::MAX);
         }
+        if let Some(ms) = end.silence_ms {
+            let silence_ms = i64::try_from(ms).unwrap_or(i64::MAX);
+            let rung = Rung { silence_ms, cut: 0, survived: 0 };
+            let rung = self.ladder.entry(ms).or_insert(rung);
+            rung.cut += i32::from(end.outcome == Outcome::Disconnected);
+            rung.survived += i32::from(end.outcome == Outcome::Survived);
+        }
         let group = self.group(end);
         group.n += 1;
         group.lifetimes.extend(lifetime);
@@ -184,6 +194,7 @@ impl ArmRecord {
             tcp: self.tcp,
             cost: Some(self.meter.cost()).filter(|cost| *cost != Cost::default()),
             notifications: self.notifications,
+            ladder: self.ladder.values().copied().collect(),
         }
     }
 }

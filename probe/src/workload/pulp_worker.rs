@@ -21,7 +21,8 @@ pub(super) async fn hold(
         }
     }
     // A real write: assigning a transaction id makes COMMIT write WAL, without a table, a right
-    // or a lock. Read-only servers refuse it. The older name works since 8.3.
+    // or a lock. A standby refuses it; default_transaction_read_only only refuses the UPDATE. The
+    // older name of pg_current_xact_id() works from 8.3 to 18 at least.
     let update = table.map_or_else(
         || "SELECT txid_current()".to_owned(),
         |table| format!("UPDATE {} SET last_heartbeat = now()", quoted(table)),
