@@ -40,9 +40,9 @@ impl Postgres {
     #[must_use]
     pub fn start(options: &Options<'_>) -> Self {
         let folder = Folder::default();
-        let (data, log) = (folder.path("data"), folder.path("log"));
         let template = template();
-        let copied = command("cp").arg("-r").arg(template.path("data")).arg(&data).status();
+        let data = template.path("data");
+        let copied = command("cp").arg("-r").arg(data).arg(folder.path("data")).status();
         assert!(copied.expect("cp").success());
         let port = free_port();
         let mut settings = format!(
@@ -63,20 +63,9 @@ impl Postgres {
             let authority = folder.write("clients.crt", &authority.pem());
             settings += &format!("ssl_ca_file = '{}'\n", authority.display());
         }
-        let conf = folder.write("server.conf", &settings);
-        let hba = folder.write("hba.conf", HBA);
-        let args = [
-            "-D".to_owned(),
-            data.display().to_string(),
-            format!("--config-file={}", conf.display()),
-            format!("--hba-file={}", hba.display()),
-        ];
-        let args: Vec<_> = args.iter().map(String::as_str).collect();
-        let mut server = Server::start(&format!("{BIN}/postgres"), &args, &log, "QUIT");
-        server.wait_until(&log, || {
-            let state = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-            state.lines().last().is_some_and(|line| line.trim() == "ready")
-        });
+        _ = folder.write("server.conf", &settings);
+        _ = folder.write("hba.conf", HBA);
+        let server = serve(&folder);
         Self { server, folder, _template: template, port }
     }
 
@@ -150,6 +139,15 @@ impl Postgres {
         panic!("the server does not come back");
     }
 
+    /// Shuts down politely and comes back on the same port as a standby, which only reads. Wants
+    /// `wal_level = replica`.
+    pub fn restart_as_standby(&mut self) {
+        self.signal("INT");
+        self.server.wait();
+        _ = self.folder.write("data/standby.signal", "");
+        self.server = serve(&self.folder);
+    }
+
     /// What it logged.
     #[must_use]
     pub fn log(&self) -> String {
@@ -165,6 +163,24 @@ impl Postgres {
     pub fn signal(&self, signal: &str) {
         self.server.signal(signal);
     }
+}
+
+/// Starts a server in its folder, and waits until it is ready.
+fn serve(folder: &Folder) -> Server {
+    let (data, log) = (folder.path("data"), folder.path("log"));
+    let args = [
+        "-D".to_owned(),
+        data.display().to_string(),
+        format!("--config-file={}", folder.path("server.conf").display()),
+        format!("--hba-file={}", folder.path("hba.conf").display()),
+    ];
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let mut server = Server::start(&format!("{BIN}/postgres"), &args, &log, "QUIT");
+    server.wait_until(&log, || {
+        let state = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+        state.lines().last().is_some_and(|line| line.trim() == "ready")
+    });
+    server
 }
 
 /// SCRAM, but for roles whose name says otherwise.

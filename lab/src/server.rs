@@ -73,6 +73,11 @@ impl Server {
         send_signal(self.child.id(), signal);
     }
 
+    /// Waits until it has ended.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("its end");
+    }
+
     /// Waits until `ready` holds.
     ///
     /// # Panics

@@ -21,6 +21,7 @@ mod login;
 mod network;
 mod ours;
 mod paths;
+mod patterns;
 mod server;
 
 const USER: &str = "svc_probe";
