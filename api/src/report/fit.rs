@@ -288,6 +288,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn any_report_fits_and_keeps_its_counts(
             endings in proptest::collection::vec(ending(), 0..40),
