@@ -8,6 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use regex_lite::Regex;
 use serde_json::Value;
+use serde_saphyr::Error;
 use std::collections::BTreeSet;
 
 mod rules;
@@ -17,7 +18,15 @@ mod rules;
 /// # Errors
 /// All that the API server would refuse, one per line, each with the field.
 pub fn parse(text: &str) -> Result<ConnectionProbe, String> {
-    let mut manifest: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    // A snippet would quote values.
+    let options = serde_saphyr::options! { with_snippet: false };
+    let manifest = serde_saphyr::from_str_with_options(text, options);
+    let mut manifest: Value = manifest.map_err(|error| match error {
+        Error::MultipleDocuments { .. } => {
+            "several documents: write one ConnectionProbe".to_owned()
+        }
+        error => error.to_string(),
+    })?;
     drop_nulls(&mut manifest);
     let of = |field: &str| manifest[field].as_str().unwrap_or("absent").to_owned();
     let (kind, version) = (of("kind"), of("apiVersion"));
@@ -176,12 +185,12 @@ mod tests {
                 HEAD,
                 "metadata.name: Required value\nwrite either preset or workloads\nspec: Required value",
             ),
-            ("a: 1\n---\nb: 2\n", "multiple YAML documents"),
-            ("a: [", "line 1"),
+            ("a: 1\n---\nb: 2\n", "several documents: write one ConnectionProbe"),
+            ("a: [ u:pw@h", "unclosed bracket '[' at line 1, column 4"),
         ];
         for (text, wanted) in table {
             let refused = parse(text).unwrap_err();
-            assert!(refused.contains(wanted), "{text}: {refused}");
+            assert!(refused.contains(wanted) && !refused.contains("pw"), "{text}: {refused}");
         }
     }
 
