@@ -14,7 +14,7 @@ mod evidence;
 mod fit;
 mod reason;
 
-pub use evidence::{Cost, Lapses, Notifications, Rung, TcpInfo, TcpTimers};
+pub use evidence::{Cost, Lapses, Notifications, Reconnect, Rung, TcpInfo, TcpTimers};
 pub use fit::{LIMIT, MAX_ENDINGS, shorten};
 pub use reason::Inconclusive;
 
@@ -74,6 +74,9 @@ pub struct ArmReport {
     /// What the server was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// What came of connecting anew after cuts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<Reconnect>,
     /// What was sent to connections that listen, and what they heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,

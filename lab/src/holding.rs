@@ -19,6 +19,7 @@ use tokio::{runtime::Builder, sync::oneshot, time::Instant};
 pub struct Holding {
     settings: Settings,
     files: Vec<(&'static str, String)>,
+    delays: Vec<Duration>,
 }
 
 /// A probe at work, on a thread of its own as in its own process.
@@ -61,6 +62,7 @@ impl Holding {
                 indexes: vec![0],
             },
             files: vec![("password", password.into())],
+            delays: vec![Duration::ZERO, Duration::from_millis(300)],
         }
     }
 
@@ -86,6 +88,13 @@ impl Holding {
     #[must_use]
     pub fn client(mut self, client: Client) -> Self {
         self.settings.workloads[0].client = client;
+        self
+    }
+
+    /// Connects anew at these moments after a cut, in place of at once and 0.3 s later.
+    #[must_use]
+    pub fn reconnect_after(mut self, delays: &[Duration]) -> Self {
+        self.delays = delays.to_vec();
         self
     }
 
@@ -207,6 +216,7 @@ impl Holding {
     }
 
     fn setup(self, folder: &TempDir) -> Setup {
+        let reconnect_after = self.delays.clone();
         Setup {
             settings: Ok(self.write(folder.path())),
             order: Order::Parallel,
@@ -220,6 +230,7 @@ impl Holding {
             listen: None,
             wait: Duration::ZERO,
             answer_timeout: Duration::from_secs(2),
+            reconnect_after,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::{mounts::Mounts, problem, run::Setup, session::ANSWER_TIMEOUT, voice::Output};
+use crate::{
+    mounts::Mounts, problem, reconnect::DELAYS, run::Setup, session::ANSWER_TIMEOUT, voice::Output,
+};
 use api::{measurement, report::Problem, settings::Settings};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -182,6 +184,7 @@ impl Run {
                 None => Duration::ZERO,
             }),
             answer_timeout: self.answer_timeout.unwrap_or(ANSWER_TIMEOUT),
+            reconnect_after: DELAYS.to_vec(),
         }
     }
 }

@@ -76,6 +76,18 @@ pub enum Event<'a> {
     Cut(Story<'a>),
     /// A connection ended in another way.
     Ended(Story<'a>),
+    /// A new connection was tried after a cut.
+    Reconnect {
+        /// On which path.
+        arm: Arm,
+        /// Milliseconds from when the cut was noticed until it was over.
+        after_ms: i64,
+        /// Whether it answered a SELECT.
+        answered: bool,
+        /// Why not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failure: Option<&'a str>,
+    },
     /// The probe's own process was stopped or starved.
     Stalled {
         /// For how long, in milliseconds.

@@ -2,11 +2,13 @@
 
 use crate::{
     announcer::Announcer,
+    client::Manner,
     clock::Reading,
     connect::{self, Dialer, Path},
     end::End,
     exit::Exit,
     lane::{self, Course},
+    reconnect::Reconnector,
     reporter::Reporter,
     run::Setup,
     scrub::Scrubber,
@@ -23,7 +25,7 @@ use api::{
 use std::{sync::Arc, time::Duration};
 use tokio::{
     select,
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -95,7 +97,7 @@ impl Hold<'_> {
     ) -> bool {
         let mut lanes = JoinSet::new();
         let (over, lanes_over) = watch::channel(());
-        let mut announcers = JoinSet::new();
+        let (mut announcers, mut reconnectors) = (JoinSet::new(), JoinSet::new());
         let start = Instant::now();
         for (workload, reporter) in workloads {
             reporter.started(&self.settings.run, workload.connections, workload.duration_ms, start);
@@ -117,6 +119,18 @@ impl Hold<'_> {
                     let over = lanes_over.clone();
                     announcers.spawn(async move { announcer.run(over).await });
                 }
+                let (cuts, cut) = mpsc::unbounded_channel();
+                let reconnector = Reconnector {
+                    arm: *arm,
+                    dialer: Dialer {
+                        manner: Manner::Raw,
+                        ..Dialer::new(path, workload, observer.clone())
+                    },
+                    delays: self.setup.reconnect_after.clone(),
+                    reporter: Arc::clone(reporter),
+                    stop: self.stop.clone(),
+                };
+                reconnectors.spawn(reconnector.run(cut));
                 let course = Arc::new(Course {
                     name,
                     workload: (*workload).clone(),
@@ -125,6 +139,7 @@ impl Hold<'_> {
                     dialer: Dialer::new(path, workload, observer),
                     reporter: Arc::clone(reporter),
                     announcer,
+                    cuts,
                 });
                 for lane in 0..workload.connections {
                     lanes.spawn(lane::run(Arc::clone(&course), lane, self.stop.clone()));
@@ -133,23 +148,26 @@ impl Hold<'_> {
         }
         let mut failed = false;
         let reporters: Vec<_> = workloads.iter().map(|(_, reporter)| *reporter).collect();
-        let mut watch = std::pin::pin!(watch(&observer.attention, &reporters));
-        loop {
-            select! {
-                () = &mut watch => {}
-                ended = lanes.join_next() => match ended {
-                    Some(ended) => failed |= ended.is_err(),
-                    None => break,
-                },
+        let ended = async {
+            while let Some(ended) = lanes.join_next().await {
+                failed |= ended.is_err();
             }
-        }
-        drop(over);
-        let last_words = async {
-            while let Some(ended) = announcers.join_next().await {
+            drop(over);
+            let last_words = async {
+                while let Some(ended) = announcers.join_next().await {
+                    failed |= ended.is_err();
+                }
+            };
+            let _ = timeout(LAST_WORDS, last_words).await;
+            // No lane is left that could be cut: each reconnector ends after its last attempt.
+            while let Some(ended) = reconnectors.join_next().await {
                 failed |= ended.is_err();
             }
         };
-        let _ = timeout(LAST_WORDS, last_words).await;
+        select! {
+            () = watch(&observer.attention, &reporters) => {}
+            () = ended => {}
+        }
         failed
     }
 

@@ -6,18 +6,20 @@ use crate::{
     connect::Dialer,
     end::End,
     held::{Ended, Held},
+    reconnect::Cut,
     reporter::Reporter,
     stop::Stop,
     workload::{self, HARMLESS, Order},
 };
 use api::{
     lanes::Schedule,
-    report::{Arm, Inconclusive, Phase},
+    report::{Arm, Inconclusive, Outcome, Phase},
     settings::WorkloadSettings,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
     select,
+    sync::mpsc::UnboundedSender,
     time::{Instant, sleep_until},
 };
 
@@ -35,6 +37,8 @@ pub struct Course {
     pub dialer: Dialer,
     /// Takes what happens.
     pub reporter: Arc<Reporter>,
+    /// Is told of cuts.
+    pub cuts: UnboundedSender<Cut>,
     /// Notifies the connections, if they listen for it.
     pub announcer: Option<Arc<Announcer>>,
 }
@@ -118,6 +122,10 @@ async fn close(
 fn report(course: &Course, lane: usize, end: End, stop: &Stop) {
     if end.reason == Some(Inconclusive::PoolExhausted) {
         stop.throw(Inconclusive::PoolExhausted);
+    }
+    if end.outcome == Outcome::Disconnected {
+        // The receiver is gone only when all are to let go.
+        let _ = course.cuts.send(Cut { lane, at: end.at });
     }
     course.reporter.ended(course.arm, lane, end);
 }

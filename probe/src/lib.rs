@@ -7,8 +7,10 @@
 //! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
 //! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end. [`meter`]:
 //!   what that costs the server.
-//! - [`close`], [`life`], [`tcp_info`], [`stall`], [`clock`]: what is concluded from an end, and how exactly.
-//! - [`lane`], [`held`], [`workload`]: one connection from beginning to end.
+//! - [`close`], [`life`], [`tcp_info`], [`stall`], [`clock`]: what is concluded from an end, and how
+//!   exactly.
+//! - [`lane`], [`held`], [`workload`]: one connection from beginning to end. [`reconnect`]: what
+//!   is to be had afterwards.
 //! - [`announcer`], [`heard`]: what those that listen are told, and what they hear.
 //! - [`inventory`]: the timers on the way, read once before a run.
 //! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`http`]: what is told; [`voice`],
@@ -40,6 +42,7 @@ pub mod mounts;
 pub mod password;
 pub mod problem;
 pub mod progress;
+pub mod reconnect;
 pub mod recorder;
 pub mod reporter;
 pub mod run;

@@ -1,6 +1,6 @@
 //! What has happened in a workload, and the report of it. Pure: it reads no clock.
 
-use crate::{clock::Clock, end::End, heard::Fate, meter::Meter};
+use crate::{clock::Clock, end::End, heard::Fate, meter::Meter, reconnect::Attempt};
 use api::{
     lifetime::ms,
     report::{Arm, Counts, LaneEnd, Lapses, Report, Server, TcpTimers},
@@ -92,6 +92,13 @@ impl Recorder {
     /// The probe's attention lapsed for so long.
     pub fn stalled(&mut self, length: Duration) {
         Lapses::add(&mut self.stalls, ms(length));
+    }
+
+    /// A new connection was tried after a cut.
+    pub fn reconnected(&mut self, arm: Arm, attempt: Attempt) {
+        if let Some(record) = self.arm(arm) {
+            record.reconnected(attempt);
+        }
     }
 
     /// A NOTIFY was sent to the connections of this arm, or not.

@@ -11,6 +11,7 @@ use crate::{
     events::{Event, Story},
     heard::{Fate, Sent},
     meter::Meter,
+    reconnect::Attempt,
     recorder::Recorder,
     termination::TerminationMessage,
     voice::Voice,
@@ -131,12 +132,27 @@ impl Reporter {
         });
     }
 
+    /// A new connection was tried after a cut.
+    pub fn reconnected(&self, arm: Arm, attempt: Attempt) {
+        let event = Event::Reconnect {
+            arm,
+            after_ms: ms(attempt.ended.saturating_duration_since(attempt.cut.at)),
+            answered: attempt.result.is_ok(),
+            failure: attempt.result.as_ref().err().map(String::as_str),
+        };
+        self.print(attempt.ended, event);
+        self.with(|state| {
+            state.recorder.reconnected(arm, attempt);
+            state.stale = true;
+        });
+    }
+
     /// A NOTIFY was sent to the connections of this arm, or not.
     pub fn announced(&self, arm: Arm, number: usize, sent: &Sent) {
         let event = Event::Announced {
             arm,
             number,
-            ms: api::lifetime::ms(sent.ended.saturating_duration_since(sent.began)),
+            ms: ms(sent.ended.saturating_duration_since(sent.began)),
             heard: sent.fate == Fate::Heard,
             failure: match &sent.fate {
                 Fate::Failed(why) => Some(why),

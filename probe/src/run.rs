@@ -47,6 +47,8 @@ pub struct Setup {
     pub wait: Duration,
     /// How long a request may take.
     pub answer_timeout: Duration,
+    /// When to connect anew after a cut, from when it was noticed.
+    pub reconnect_after: Vec<Duration>,
 }
 
 /// Holds the connections until all have ended or `shutdown` comes, and reports of each workload.

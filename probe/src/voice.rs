@@ -76,6 +76,12 @@ fn words(event: &Event<'_>) -> Option<String> {
         Event::Announced { number, failure: Some(why), .. } => {
             format!("NOTIFY {number} failed: {why}")
         }
+        Event::Reconnect { arm, after_ms, failure: None, .. } => {
+            format!("a new connection{} answered {after_ms} ms after the cut", of(*arm))
+        }
+        Event::Reconnect { arm, after_ms, failure: Some(why), .. } => {
+            format!("no new connection{} {after_ms} ms after the cut: {why}", of(*arm))
+        }
         Event::Cut(story) => {
             let lived = story.end.lifetime.map(|lifetime| text::lifetime(&lifetime));
             let lived = lived.unwrap_or_default();
@@ -94,8 +100,14 @@ fn words(event: &Event<'_>) -> Option<String> {
 }
 
 fn lane(story: &Story<'_>) -> String {
-    let control = if story.arm == Arm::Control { " (control)" } else { "" };
-    format!("connection {}{control}", story.end.lane)
+    format!("connection {}{}", story.end.lane, of(story.arm))
+}
+
+fn of(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Target => "",
+        Arm::Control => " (control)",
+    }
 }
 
 fn seen(story: &Story<'_>) -> String {

@@ -345,9 +345,13 @@ fn the_first_cut_is_told_at_once_by_message_and_readiness() {
 fn a_process_that_was_stopped_gives_an_interval_in_which_the_truth_lies() {
     let (cut, at_command) = mpsc::channel::<()>();
     let at_command = std::sync::Mutex::new(at_command);
-    let server = Fake::start(move |_, mut peer| {
+    let server = Fake::start(move |number, mut peer| {
         peer.welcome();
-        let _ = at_command.lock().unwrap().recv();
+        if number == 0 {
+            let _ = at_command.lock().unwrap().recv();
+        } else {
+            peer.serve();
+        }
     });
     let given = given(server.port).set("durationMs", json!(30_000));
     let child = given.start();

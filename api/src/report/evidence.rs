@@ -1,6 +1,8 @@
 //! What a report tells beside the ends: with which timers connections were held, at what cost, and
 //! how attentive the probe itself was.
 
+use crate::schema;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,40 @@ pub struct Cost {
     pub bytes_sent: i64,
     /// Bytes from the server.
     pub bytes_received: i64,
+}
+
+/// What came of connecting anew after a cut: 0, 1, 5, 15 and 60 s after it was noticed, until a SELECT
+/// was answered. These connections count into no figure but the cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reconnect {
+    /// Outages that were followed: a cut, and all others until a connection was answered again.
+    pub outages: i32,
+    /// Connections that were tried.
+    pub attempts: i32,
+    /// The longest time from when a cut was noticed until an answer, in milliseconds: the outage was
+    /// no longer than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_outage_ms: Option<i64>,
+    /// An outage was not over when it was last tried, so many milliseconds after the cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unended_after_ms: Option<i64>,
+    /// Why the last attempt that failed did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub last_error: Option<String>,
+    /// When the server that answered last was started, by its own clock: after a cut, if it was
+    /// restarted or another one took over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub server_started_at: Option<Timestamp>,
+    /// Whether it is a standby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_recovery: Option<bool>,
+    /// Its own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub server_address: Option<String>,
 }
 
 /// How often something lapsed, and by how much at most.

@@ -2,8 +2,9 @@
 //!
 //! Counts and spreads are exact for any number of connections. What gives way, in this order:
 //! rungs of a ladder that say what their neighbours say, what the kernel knew (of all but the first of
-//! each ending), single connections (the earliest of each ending stay longest), texts, rare endings,
-//! which are merged into one that keeps their count, and the ladder.
+//! each ending), errors of connecting anew, single connections (the earliest of each ending stay
+//! longest), texts, rare endings, which are merged into one that keeps their count, the ladder, and
+//! what else is told beside the ends.
 
 use super::{ArmReport, Ending, Report, Rung};
 use crate::lifetime::Spread;
@@ -41,6 +42,9 @@ impl Report {
             let others = endings.flat_map(|ending| ending.lanes.iter_mut().skip(1));
             others.for_each(|lane| lane.tcp_info = None);
         }
+        if self.too_large() {
+            self.shorten_errors(40);
+        }
         let endings = self.arms.iter().flat_map(|arm| &arm.endings);
         let longest = endings.map(|ending| ending.lanes.len()).max();
         for lanes in (0..longest.unwrap_or_default()).rev() {
@@ -61,6 +65,9 @@ impl Report {
         if self.too_large() {
             self.arms.iter_mut().for_each(|arm| arm.ladder.clear());
         }
+        if self.too_large() {
+            self.arms.iter_mut().for_each(ArmReport::forget_what_is_beside);
+        }
     }
 
     fn too_large(&self) -> bool {
@@ -77,7 +84,14 @@ impl Report {
         endings.for_each(|ending| ending.lanes.truncate(most));
     }
 
+    fn shorten_errors(&mut self, length: usize) {
+        let reconnects = self.arms.iter_mut().filter_map(|arm| arm.reconnect.as_mut());
+        let errors = reconnects.filter_map(|reconnect| reconnect.last_error.as_mut());
+        errors.for_each(|error| shorten(error, length));
+    }
+
     fn shorten_texts(&mut self, length: usize) {
+        self.shorten_errors(length);
         for ending in self.arms.iter_mut().flat_map(|arm| &mut arm.endings) {
             if let Some(detail) = &mut ending.detail {
                 shorten(detail, length);
@@ -103,6 +117,14 @@ impl ArmReport {
                 && ladder[i - 1..=i + 1].windows(2).all(|two| ended(&two[0]) == ended(&two[1]))
         };
         self.ladder = (0..ladder.len()).filter(|i| !alike(*i)).map(|i| ladder[i]).collect();
+    }
+
+    /// Keeps what ended, how often and when.
+    fn forget_what_is_beside(&mut self) {
+        (self.server, self.tcp, self.cost) = (None, None, None);
+        (self.reconnect, self.notifications) = (None, None);
+        let forms = self.endings.iter_mut().filter_map(|ending| ending.form.as_mut());
+        forms.for_each(|form| form.messages.truncate(1));
     }
 
     /// Keeps the `most` endings with the largest counts and merges the others into one of the
@@ -166,7 +188,7 @@ mod tests {
         lifetime::Lifetime,
         report::{
             Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Notifications, Outcome, Phase, Problem,
-            ProblemReason, Server, TcpInfo, TcpTimers,
+            ProblemReason, Reconnect, Server, TcpInfo, TcpTimers,
         },
     };
     use jiff::Timestamp;
@@ -237,50 +259,62 @@ mod tests {
         }
     }
 
-    fn report(endings: Vec<Ending>) -> Report {
+    fn report(endings: &[Ending]) -> Report {
         let mut counts = Counts::default();
         endings.iter().for_each(|e| counts.count(e.outcome, e.n));
         Report {
             workload: "w".repeat(40),
             started_at: Timestamp::constant(1_800_000_000, 123_000_000),
             ended_at: Some(Timestamp::constant(1_800_000_000, 123_000_000)),
-            arms: vec![ArmReport {
-                arm: Arm::Target,
-                connections: counts.ended(),
-                counts,
-                cut_lifetime: Spread::of(vec![i64::MAX; 2]),
-                endings,
-                server: Some(Server {
-                    version: Some("\u{1}".repeat(64)),
-                    tls: Some("TLSv1.3, VerifyFull".into()),
-                    auth: Some("ScramSha256Plus".into()),
-                }),
-                tcp: Some(TcpTimers {
-                    keepalive_idle_seconds: i32::MAX,
-                    keepalive_interval_seconds: i32::MAX,
-                    keepalive_count: 127,
-                    user_timeout_ms: Some(i64::from(u32::MAX)),
-                }),
-                cost: Some(Cost {
-                    requests: i64::MAX,
-                    bytes_sent: i64::MAX,
-                    bytes_received: i64::MAX,
-                }),
-                notifications: Some(Notifications {
-                    sent: i32::MAX,
-                    send_failed: i32::MAX,
-                    heard_by_sender: i32::MAX,
-                    expected: i32::MAX,
-                    received: i32::MAX,
-                }),
-                ladder: (0..32)
-                    .map(|n: i32| Rung {
-                        silence_ms: 86_000_000 + i64::from(n),
-                        cut: n / 16 * 2,
-                        survived: 2,
-                    })
-                    .collect(),
-            }],
+            arms: [Arm::Target, Arm::Control]
+                .map(|arm| ArmReport {
+                    arm,
+                    connections: counts.ended(),
+                    counts,
+                    cut_lifetime: Spread::of(vec![i64::MAX; 2]),
+                    endings: endings.to_vec(),
+                    server: Some(Server {
+                        version: Some("\u{1}".repeat(64)),
+                        tls: Some("TLSv1.3, VerifyFull".into()),
+                        auth: Some("ScramSha256Plus".into()),
+                    }),
+                    tcp: Some(TcpTimers {
+                        keepalive_idle_seconds: i32::MAX,
+                        keepalive_interval_seconds: i32::MAX,
+                        keepalive_count: 127,
+                        user_timeout_ms: Some(i64::from(u32::MAX)),
+                    }),
+                    cost: Some(Cost {
+                        requests: i64::MAX,
+                        bytes_sent: i64::MAX,
+                        bytes_received: i64::MAX,
+                    }),
+                    reconnect: Some(Reconnect {
+                        outages: i32::MAX,
+                        attempts: i32::MAX,
+                        longest_outage_ms: Some(i64::MAX),
+                        unended_after_ms: Some(i64::MAX),
+                        last_error: Some("\u{1}".repeat(200)),
+                        server_started_at: Some(Timestamp::constant(1_800_000_000, 123_000_000)),
+                        in_recovery: Some(false),
+                        server_address: Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".into()),
+                    }),
+                    notifications: Some(Notifications {
+                        sent: i32::MAX,
+                        send_failed: i32::MAX,
+                        heard_by_sender: i32::MAX,
+                        expected: i32::MAX,
+                        received: i32::MAX,
+                    }),
+                    ladder: (0..32)
+                        .map(|n: i32| Rung {
+                            silence_ms: 86_000_000 + i64::from(n),
+                            cut: n / 16 * 2,
+                            survived: 2,
+                        })
+                        .collect(),
+                })
+                .to_vec(),
             stalls: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
             clock_steps: Some(Lapses { n: i32::MAX, longest_ms: i64::MAX }),
             ..Report::default()
@@ -294,7 +328,7 @@ mod tests {
             endings in proptest::collection::vec(ending(), 0..40),
             disputed in any::<bool>(),
         ) {
-            let mut whole = report(endings);
+            let mut whole = report(&endings);
             // Rungs that contradict each other all say something.
             let ladder = whole.arms[0].ladder.iter_mut().step_by(2);
             ladder.filter(|_| disputed).for_each(|rung| rung.cut = 1);
@@ -302,8 +336,10 @@ mod tests {
             prop_assert!(message.len() <= LIMIT, "{} bytes", message.len());
             let read = Report::parse(&message).unwrap();
             prop_assert_eq!(read.arms[0].counts, whole.arms[0].counts);
-            let kept: i32 = read.arms[0].endings.iter().map(|e| e.n).sum();
-            prop_assert_eq!(kept, whole.arms[0].counts.ended());
+            for arm in &read.arms {
+                let kept: i32 = arm.endings.iter().map(|e| e.n).sum();
+                prop_assert_eq!(kept, whole.arms[0].counts.ended());
+            }
         }
     }
 
@@ -319,7 +355,10 @@ mod tests {
             lanes: (0..5).map(lane).collect(),
         };
         ending.lifetime = Spread::of(vec![1, 2, 3, 4, 5]);
-        let read = Report::parse(&report(vec![ending]).to_message()).unwrap();
+        let mut report = report(&[ending]);
+        report.arms.truncate(1);
+        report.arms[0].ladder.clear();
+        let read = Report::parse(&report.to_message()).unwrap();
         assert_eq!(read.arms[0].endings[0].lanes.len(), 5);
     }
 

@@ -140,7 +140,7 @@ async fn a_forgotten_flow_and_a_black_hole_only_show_at_the_next_request() {
         (Fault::BlackHole, CloseWord::TimedOut, TcpEnd::Open),
     ] {
         let relay = Relay::start(postgres.port).await;
-        let held = holding(relay.port).start();
+        let held = holding(relay.port).reconnect_after(&[]).start();
         sleep(ms(1000)).await;
         let truth = done(|| relay.fault(fault));
         let report = held.report().await;

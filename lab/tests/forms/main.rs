@@ -20,6 +20,7 @@ mod listening;
 mod login;
 mod network;
 mod ours;
+mod outage;
 mod paths;
 mod patterns;
 mod server;

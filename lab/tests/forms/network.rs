@@ -24,10 +24,13 @@ fn keepalive() -> TcpSettings {
     }
 }
 
+/// Connects no more afterwards: in a black hole each attempt takes its time.
+fn idle(port: u16) -> Holding {
+    holding(port).reconnect_after(&[]).duration(ms(20_000))
+}
+
 fn beating(port: u16) -> Holding {
-    holding(port)
-        .pattern(Pattern::Heartbeat { interval_ms: 600, statement: "SELECT 1".into() })
-        .duration(ms(20_000))
+    idle(port).pattern(Pattern::Heartbeat { interval_ms: 600, statement: "SELECT 1".into() })
 }
 
 /// The truth lies in the interval, which begins at the last acknowledgement.
@@ -45,7 +48,7 @@ fn assert_acknowledged(lane: &LaneEnd, (before, after): (Timestamp, Timestamp)) 
 fn keepalive_notices_a_black_hole_on_an_idle_connection() {
     in_namespace(async || {
         let postgres = postgres_with(&postgres::Options::default());
-        let held = holding(postgres.port).tcp(keepalive()).duration(ms(20_000)).start();
+        let held = idle(postgres.port).tcp(keepalive()).start();
         sleep(ms(3300)).await;
         let truth = done(|| lose(Loss::BlackHole, postgres.port));
         let report = held.report().await;
@@ -63,7 +66,7 @@ fn keepalive_notices_a_black_hole_on_an_idle_connection() {
 fn a_flow_that_was_forgotten_is_found_by_keepalive_within_an_interval() {
     in_namespace(async || {
         let postgres = postgres_with(&postgres::Options::default());
-        let held = holding(postgres.port).tcp(keepalive()).duration(ms(20_000)).start();
+        let held = idle(postgres.port).tcp(keepalive()).start();
         sleep(ms(2300)).await;
         let truth = done(|| lose(Loss::Reset, postgres.port));
         let report = held.report().await;

@@ -37,3 +37,35 @@ async fn told_to_stop_it_leaves_politely_and_reports_what_it_knows() {
     });
     assert!(!log.contains("unexpected EOF") && !log.contains("reset by peer"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connection_that_finds_none_free_makes_all_let_go() {
+    let postgres = postgres_with(&postgres::Options::default());
+    let held = holding(postgres.port).connections(2).duration(ms(20_000)).start();
+    let pid = block_in_place(|| {
+        let pid = postgres.backends(USER, 2)[0];
+        postgres.sql(&format!("ALTER ROLE {USER} CONNECTION LIMIT 1"));
+        postgres.sql(&format!("SELECT pg_terminate_backend({pid})"));
+        pid
+    });
+    let report = held.report().await;
+    let arm = &report.arms[0];
+    assert_eq!((arm.counts.disconnected, arm.counts.inconclusive), (1, 1), "{pid} {arm:#?}");
+    assert!(arm.endings.iter().any(|e| e.reason == Some(Inconclusive::PoolExhausted)));
+    let error = arm.reconnect.clone().expect("an attempt").last_error.expect("an error");
+    assert!(error.contains("53300"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_it_connects_no_more() {
+    let postgres = postgres_with(&postgres::Options::default());
+    let mut held = holding(postgres.port).reconnect_after(&[ms(0), ms(60_000)]).start();
+    block_in_place(|| postgres.backends(USER, 1));
+    postgres.signal("QUIT");
+    tokio::time::sleep(ms(3000)).await;
+    let begin = now();
+    held.stop();
+    let (exit, report) = held.end().await;
+    assert!(now().duration_since(begin).as_secs() < 20, "it stopped at once");
+    assert_eq!((exit, report.arms[0].counts.disconnected), (Exit::Interrupted, 1));
+}

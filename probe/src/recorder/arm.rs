@@ -1,15 +1,16 @@
 //! The record of one arm.
 
-use crate::{clock::Clock, end::End, heard::Fate, meter::Meter};
+use crate::{clock::Clock, end::End, heard::Fate, meter::Meter, reconnect::Attempt};
 use api::{
     close_form::{CloseForm, CloseWord},
-    lifetime::Spread,
+    lifetime::{Spread, ms},
     report::{
-        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Notifications, Outcome, Rung,
-        Server, TcpTimers,
+        Arm, ArmReport, Cost, Counts, Ending, Inconclusive, LaneEnd, Notifications, Outcome,
+        Reconnect, Rung, Server, TcpTimers,
     },
 };
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::time::Instant;
 
 /// Single connections that a group remembers: a report lists no more.
 const MAX_LANES: usize = 32;
@@ -33,6 +34,9 @@ pub struct ArmRecord {
     notifications: Option<Notifications>,
     /// By silence, in milliseconds.
     ladder: BTreeMap<u64, Rung>,
+    reconnect: Option<Reconnect>,
+    /// The longest outage without an end, before the one that is followed now.
+    unended_before: Option<i64>,
 }
 
 /// Ends that look alike.
@@ -62,6 +66,8 @@ impl ArmRecord {
             meter: Arc::default(),
             notifications: None,
             ladder: BTreeMap::new(),
+            reconnect: None,
+            unended_before: None,
         }
     }
 
@@ -105,6 +111,29 @@ impl ArmRecord {
         self.connected += 1;
         self.server.get_or_insert_with(|| server.clone());
         self.tcp = self.tcp.or(tcp);
+    }
+
+    pub(super) fn reconnected(&mut self, attempt: Attempt) {
+        let told = self.reconnect.get_or_insert_default();
+        let since_cut = |at: Instant| Some(ms(at.saturating_duration_since(attempt.cut.at)));
+        if attempt.first {
+            told.outages += 1;
+            self.unended_before = told.unended_after_ms;
+        }
+        told.attempts += 1;
+        match attempt.result {
+            Err(error) => {
+                told.last_error = Some(error);
+                told.unended_after_ms = told.unended_after_ms.max(since_cut(attempt.began));
+            }
+            Ok(answerer) => {
+                told.longest_outage_ms = told.longest_outage_ms.max(since_cut(attempt.ended));
+                told.unended_after_ms = self.unended_before;
+                told.server_started_at = answerer.started_at;
+                told.in_recovery = answerer.in_recovery;
+                told.server_address = answerer.address.map(|address| address.to_string());
+            }
+        }
     }
 
     pub(super) fn announced(&mut self, fate: &Fate) {
@@ -195,6 +224,7 @@ impl ArmRecord {
             cost: Some(self.meter.cost()).filter(|cost| *cost != Cost::default()),
             notifications: self.notifications,
             ladder: self.ladder.values().copied().collect(),
+            reconnect: self.reconnect.clone(),
         }
     }
 }

@@ -1,5 +1,10 @@
 use super::*;
-use crate::{close::Verdict, connect::Refusal, life::Life};
+use crate::{
+    close::Verdict,
+    connect::Refusal,
+    life::Life,
+    reconnect::{Answerer, Cut},
+};
 use api::{
     close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd},
     lifetime::Lifetime,
@@ -119,4 +124,25 @@ async fn the_first_connection_tells_of_the_server() {
     }
     let server = recorder.report(None).arms.remove(0).server;
     assert_eq!(server.unwrap().version.as_deref(), Some("15.18"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_ends_leaves_the_one_that_did_not() {
+    let (mut recorder, start) = recorder(2);
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut tried = |cut, first, began, ended, answered: bool| {
+        let cut = Cut { lane: 0, at: at(cut) };
+        let result = answered.then(Answerer::default).ok_or_else(|| format!("at {began}"));
+        let attempt = Attempt { cut, first, began: at(began), ended: at(ended), result };
+        recorder.reconnected(Arm::Target, attempt);
+        let told = recorder.report(None).arms.remove(0).reconnect.unwrap();
+        (told.outages, told.attempts, told.longest_outage_ms, told.unended_after_ms)
+    };
+    assert_eq!(tried(100, true, 100, 110, false), (1, 1, None, Some(0)));
+    assert_eq!(tried(100, false, 160, 170, false), (1, 2, None, Some(60_000)));
+    assert_eq!(tried(300, true, 300, 301, false), (2, 3, None, Some(60_000)));
+    assert_eq!(tried(300, false, 305, 306, true), (2, 4, Some(6_000), Some(60_000)));
+    assert_eq!(tried(400, true, 400, 401, true), (3, 5, Some(6_000), Some(60_000)));
+    let told = recorder.report(None).arms.remove(0).reconnect.unwrap();
+    assert_eq!(told.last_error.as_deref(), Some("at 300"));
 }
