@@ -3,7 +3,7 @@
 use crate::{
     certificates::Identity,
     postgres::Postgres,
-    server::{Folder, Server, free_port},
+    server::{Folder, Server, command, free_port},
 };
 use std::net::TcpStream;
 
@@ -62,6 +62,20 @@ impl PgBouncer {
         let mut server = Server::start("/usr/sbin/pgbouncer", &[&ini], &log, "KILL");
         server.wait_until(&log, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { server, _folder: folder, port }
+    }
+
+    /// Gives its console a command, as one of its `admin_users`.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn console(&self, (user, password): (&str, &str), sql: &str) {
+        let output = command("psql")
+            .args(["-XAtq", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-U", user, "-d", "pgbouncer", "-c", sql])
+            .env("PGPASSWORD", password)
+            .output()
+            .expect("psql");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Sends it a signal.

@@ -1,7 +1,8 @@
 //! What a pooler, a load balancer or a firewall does to a connection.
 
 use super::{
-    PASSWORD, USER, assert_announced, assert_revealed, codes, cut, done, holding, ms, postgres_with,
+    PASSWORD, USER, assert_announced, assert_revealed, codes, cut, done, holding, ms,
+    pgbouncer_with, postgres_with,
 };
 use api::{
     close_form::{CloseWord, TcpEnd, TlsEnd},
@@ -63,18 +64,41 @@ async fn pgbouncers_idle_timer_names_itself_under_every_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pgbouncers_timer_on_transactions_names_itself() {
+    let postgres = postgres_with(&postgres::Options::default());
+    for mode in ["session", "transaction"] {
+        let settings = format!("pool_mode = {mode}\nidle_transaction_timeout = 1");
+        let pgbouncer = pgbouncer_with(&postgres, &settings);
+        let statement = "SELECT 1".into();
+        let held = holding(pgbouncer.port).pattern(Pattern::IdleInTransaction { statement });
+        let report = held.duration(ms(6000)).run().await;
+        let (form, lane) = cut(only_ending(&report));
+        assert_eq!(
+            (codes(form), &*form.messages[0].text),
+            (vec!["08P01"], "idle transaction timeout")
+        );
+        assert_eq!((form.tcp, lane.phase), (TcpEnd::Fin, Phase::Hold));
+        assert!(lane.clocks.expect("clocks").begin_ms.expect("a BEGIN") >= 900, "{lane:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgbouncers_administrator_removes_the_database() {
+    let postgres = postgres_with(&postgres::Options::default());
+    let pgbouncer = pgbouncer_with(&postgres, &format!("admin_users = {USER}"));
+    let held = holding(pgbouncer.port).start();
+    sleep(ms(1000)).await;
+    let truth = done(|| pgbouncer.console((USER, PASSWORD), "KILL postgres"));
+    let report = held.report().await;
+    let (form, lane) = cut(only_ending(&report));
+    assert_eq!((codes(form), &*form.messages[0].text), (vec!["08P01"], "database removed"));
+    assert_announced(lane, truth);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pgbouncer_adds_a_second_message_when_its_server_connection_dies() {
     let postgres = postgres_with(&postgres::Options::default());
-    let pgbouncer = block_in_place(|| {
-        PgBouncer::start(
-            &postgres,
-            &pgbouncer::Options {
-                settings: "pool_mode = session",
-                users: &[(USER, PASSWORD)],
-                ..pgbouncer::Options::default()
-            },
-        )
-    });
+    let pgbouncer = pgbouncer_with(&postgres, "pool_mode = session");
     // In a transaction, so that a server connection is linked.
     let held = holding(pgbouncer.port)
         .pattern(Pattern::IdleInTransaction { statement: "SELECT 1".into() })
@@ -91,12 +115,7 @@ async fn pgbouncer_adds_a_second_message_when_its_server_connection_dies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_that_is_killed_leaves_a_bare_fin() {
     let postgres = postgres_with(&postgres::Options::default());
-    let pgbouncer = block_in_place(|| {
-        PgBouncer::start(
-            &postgres,
-            &pgbouncer::Options { users: &[(USER, PASSWORD)], ..pgbouncer::Options::default() },
-        )
-    });
+    let pgbouncer = pgbouncer_with(&postgres, "");
     let held = holding(pgbouncer.port).start();
     sleep(ms(1000)).await;
     let truth = done(|| pgbouncer.signal("KILL"));
@@ -109,18 +128,24 @@ async fn a_pooler_that_is_killed_leaves_a_bare_fin() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_between_closes_or_resets_and_is_noticed_at_once() {
     let identity = Authority::default().identity(&["127.0.0.1"]);
-    let postgres = postgres_with(&postgres::Options {
-        identity: Some(&identity),
-        ..postgres::Options::default()
-    });
+    let serving = |version: &str| {
+        postgres_with(&postgres::Options {
+            identity: Some(&identity),
+            settings: &format!("ssl_max_protocol_version = '{version}'"),
+            ..postgres::Options::default()
+        })
+    };
+    let (old, new) = (serving("TLSv1.2"), serving("TLSv1.3"));
     let (plain, tls) = (TlsMode::Disable, TlsMode::Require);
-    for (mode, fault, word, tls_end, tcp) in [
-        (plain, Fault::Fin, CloseWord::Fin, None, TcpEnd::Fin),
-        (plain, Fault::Rst, CloseWord::Rst, None, TcpEnd::Rst),
-        (tls, Fault::Fin, CloseWord::Truncated, Some(TlsEnd::Truncated), TcpEnd::Fin),
-        (tls, Fault::Rst, CloseWord::Rst, Some(TlsEnd::Open), TcpEnd::Rst),
+    for (server, mode, fault, word, tls_end, tcp) in [
+        (&new, plain, Fault::Fin, CloseWord::Fin, None, TcpEnd::Fin),
+        (&new, plain, Fault::Rst, CloseWord::Rst, None, TcpEnd::Rst),
+        (&old, tls, Fault::Fin, CloseWord::Truncated, Some(TlsEnd::Truncated), TcpEnd::Fin),
+        (&new, tls, Fault::Fin, CloseWord::Truncated, Some(TlsEnd::Truncated), TcpEnd::Fin),
+        (&old, tls, Fault::Rst, CloseWord::Rst, Some(TlsEnd::Open), TcpEnd::Rst),
+        (&new, tls, Fault::Rst, CloseWord::Rst, Some(TlsEnd::Open), TcpEnd::Rst),
     ] {
-        let relay = Relay::start(postgres.port).await;
+        let relay = Relay::start(server.port).await;
         let held = holding(relay.port).tls(mode).start();
         sleep(ms(1000)).await;
         let truth = done(|| relay.fault(fault));

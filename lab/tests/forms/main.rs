@@ -10,6 +10,7 @@ use api::{
 use jiff::Timestamp;
 use lab::{
     holding::{Holding, now, only_lane, span},
+    pgbouncer::{self, PgBouncer},
     postgres::{self, Postgres},
 };
 use std::time::Duration;
@@ -39,6 +40,13 @@ fn postgres_with(options: &postgres::Options<'_>) -> Postgres {
         postgres.role(USER, PASSWORD);
         postgres
     })
+}
+
+/// A PgBouncer before it, with these lines in its settings.
+fn pgbouncer_with(postgres: &Postgres, settings: &str) -> PgBouncer {
+    let users = &[(USER, PASSWORD)];
+    let options = pgbouncer::Options { settings, users, ..pgbouncer::Options::default() };
+    block_in_place(|| PgBouncer::start(postgres, &options))
 }
 
 fn holding(port: u16) -> Holding {

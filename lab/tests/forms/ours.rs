@@ -1,7 +1,7 @@
 //! Ends that lie with us.
 
-use super::{USER, holding, ms, postgres_with};
-use api::report::Inconclusive;
+use super::{USER, holding, ms, pgbouncer_with, postgres_with};
+use api::{pattern::Pattern, report::Inconclusive};
 use lab::{holding::now, postgres};
 use probe::exit::Exit;
 use tokio::task::block_in_place;
@@ -36,6 +36,25 @@ async fn told_to_stop_it_leaves_politely_and_reports_what_it_knows() {
         postgres.log()
     });
     assert!(!log.contains("unexpected EOF") && !log.contains("reset by peer"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_that_runs_dry_is_not_a_finding() {
+    let postgres = postgres_with(&postgres::Options::default());
+    let settings = "pool_mode = session\ndefault_pool_size = 1\nquery_wait_timeout = 1";
+    let pgbouncer = pgbouncer_with(&postgres, settings);
+    let statement = "SELECT 1".into();
+    let held = holding(pgbouncer.port)
+        .pattern(Pattern::IdleInTransaction { statement })
+        .connections(2)
+        .duration(ms(20_000));
+    let begin = now();
+    let arm = held.run().await.arms.remove(0);
+    assert!(now().duration_since(begin).as_secs() < 15, "it let go at once");
+    assert_eq!((arm.counts.inconclusive, arm.reconnect), (2, None), "{:#?}", arm.endings);
+    assert!(arm.endings.iter().all(|e| e.reason == Some(Inconclusive::PoolExhausted)));
+    let mut messages = arm.endings.iter().flat_map(|e| &e.form).flat_map(|form| &form.messages);
+    assert!(messages.any(|message| message.text == "query_wait_timeout"), "{:#?}", arm.endings);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,9 @@
 //! What is to be had after a cut.
 
-use super::{PASSWORD, USER, done, holding, ms, postgres_with};
+use super::{USER, done, holding, ms, pgbouncer_with, postgres_with};
 use api::{Report, close_form::CloseWord, report::Reconnect};
 use lab::{
     holding::only_ending,
-    pgbouncer::{self, PgBouncer},
     postgres,
     relay::{Fault, Relay},
 };
@@ -63,16 +62,7 @@ async fn an_outage_ends_when_a_connection_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poolers_login_does_not_end_an_outage() {
     let postgres = postgres_with(&postgres::Options::default());
-    let pgbouncer = block_in_place(|| {
-        PgBouncer::start(
-            &postgres,
-            &pgbouncer::Options {
-                settings: "pool_mode = session\nserver_login_retry = 1",
-                users: &[(USER, PASSWORD)],
-                ..pgbouncer::Options::default()
-            },
-        )
-    });
+    let pgbouncer = pgbouncer_with(&postgres, "pool_mode = session\nserver_login_retry = 1");
     let statement = "SELECT 1".into();
     let held = holding(pgbouncer.port)
         .pattern(api::pattern::Pattern::IdleInTransaction { statement })
