@@ -80,16 +80,23 @@ fn every_make_target_in_the_documents_exists() {
 }
 
 #[test]
-fn every_test_that_the_readme_names_exists() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let is_name = |word: &&str| word.matches('_').count() > 2 && word.is_ascii();
-    let named: Vec<&str> = readme.split('`').skip(1).step_by(2).filter(is_name).collect();
-    assert!(!named.is_empty(), "the README names the tests that prove it");
+fn every_test_that_the_documents_name_exists() {
+    let is_name = |word: &&str| {
+        word.matches('_').count() > 2
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
     let files =
         |folder| fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().path());
-    let tests = files("lab/tests").chain(files("lab/tests/forms"));
+    let tests = ["lab/tests", "lab/tests/forms", "probe/tests"].into_iter().flat_map(files);
     let code: String = tests.filter_map(|path| fs::read_to_string(path).ok()).collect();
-    for name in named {
-        assert!(code.contains(&format!("fn {name}()")), "README.md names no test: {name}");
+    for document in ["README.md", "docs/evidence.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_name).collect();
+        assert!(!named.is_empty(), "{document} names the tests that prove it");
+        for name in named {
+            // Or a setting of a server, with as many words, that a test makes.
+            let (test, setting) = (format!("fn {name}()"), format!("{name} = "));
+            assert!(code.contains(&test) || code.contains(&setting), "{document}: no test {name}");
+        }
     }
 }
