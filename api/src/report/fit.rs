@@ -2,11 +2,11 @@
 //!
 //! Counts and spreads are exact for any number of connections. What gives way, in this order:
 //! rungs of a ladder that say what their neighbours say, what the kernel knew (of all but the first of
-//! each ending), errors of connecting anew, single connections (the earliest of each ending stay
-//! longest), texts, rare endings, which are merged into one that keeps their count, the ladder, and
+//! each ending), errors of connecting anew, single connections (survivors first; the earliest of
+//! each ending stay longest), texts, rare endings, which are merged into one that keeps their count, the ladder, and
 //! what else is told beside the ends.
 
-use super::{ArmReport, Ending, Report, Rung};
+use super::{ArmReport, Ending, Outcome, Report, Rung};
 use crate::lifetime::Spread;
 
 /// The kubelet keeps so many bytes of a termination message.
@@ -28,7 +28,7 @@ impl Report {
     /// Keeps within the bounds of the schema, however large.
     pub fn bound(&mut self) {
         self.arms.iter_mut().for_each(|arm| arm.merge_rare_endings(MAX_ENDINGS));
-        self.list_lanes(MAX_LANES);
+        self.list_lanes(MAX_LANES, |_| true);
     }
 
     /// Leaves out what does not fit.
@@ -47,9 +47,15 @@ impl Report {
         }
         let endings = self.arms.iter().flat_map(|arm| &arm.endings);
         let longest = endings.map(|ending| ending.lanes.len()).max();
-        for lanes in (0..longest.unwrap_or_default()).rev() {
+        let longest = longest.unwrap_or_default();
+        for lanes in (0..longest).rev() {
             if self.too_large() {
-                self.list_lanes(lanes);
+                self.list_lanes(lanes, |ending| ending.outcome == Outcome::Survived);
+            }
+        }
+        for lanes in (0..longest).rev() {
+            if self.too_large() {
+                self.list_lanes(lanes, |_| true);
             }
         }
         for length in [120, 60, 20, 0] {
@@ -78,10 +84,10 @@ impl Report {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Lists at most so many single connections of each ending.
-    fn list_lanes(&mut self, most: usize) {
+    /// Lists at most so many single connections of each such ending.
+    fn list_lanes(&mut self, most: usize, of: impl Fn(&Ending) -> bool) {
         let endings = self.arms.iter_mut().flat_map(|arm| &mut arm.endings);
-        endings.for_each(|ending| ending.lanes.truncate(most));
+        endings.filter(|ending| of(ending)).for_each(|ending| ending.lanes.truncate(most));
     }
 
     fn shorten_errors(&mut self, length: usize) {
@@ -187,7 +193,7 @@ mod tests {
         close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd, TlsEnd},
         lifetime::Lifetime,
         report::{
-            Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Notifications, Outcome, Phase, Problem,
+            Arm, Clocks, Cost, Counts, LaneEnd, Lapses, Notifications, Phase, Problem,
             ProblemReason, Reconnect, Server, TcpInfo, TcpTimers,
         },
     };
@@ -344,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn five_cut_connections_are_told_one_by_one() {
+    fn five_cut_connections_are_told_one_by_one_and_survivors_make_room_for_them() {
         let mut ending = Ending {
             outcome: Outcome::Disconnected,
             reason: None,
@@ -355,11 +361,17 @@ mod tests {
             lanes: (0..5).map(lane).collect(),
         };
         ending.lifetime = Spread::of(vec![1, 2, 3, 4, 5]);
-        let mut report = report(&[ending]);
-        report.arms.truncate(1);
-        report.arms[0].ladder.clear();
-        let read = Report::parse(&report.to_message()).unwrap();
-        assert_eq!(read.arms[0].endings[0].lanes.len(), 5);
+        let survivors = Ending { outcome: Outcome::Survived, form: None, ..ending.clone() };
+        let listed = |endings: &[Ending]| -> Vec<usize> {
+            let mut report = report(endings);
+            report.arms.truncate(1);
+            report.arms[0].ladder.clear();
+            let read = Report::parse(&report.to_message()).unwrap();
+            read.arms[0].endings.iter().map(|ending| ending.lanes.len()).collect()
+        };
+        assert_eq!(listed(&[ending.clone()]), [5]);
+        // The longest values that there are: the head of the survivors takes the room of one.
+        assert_eq!(listed(&[ending, survivors]), [4, 0]);
     }
 
     #[test]
