@@ -1,7 +1,8 @@
 //! A run that no operator made, as the same resource: whatever reads runs reads it too.
 
 use crate::{
-    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus, Report,
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus,
+    Inventory, Report,
     conditions::State,
     names::PROBE_ANNOTATION,
     report::Inconclusive,
@@ -18,6 +19,7 @@ pub fn run(
     name: &str,
     probe: &ConnectionProbe,
     reports: Vec<Report>,
+    inventory: Option<Inventory>,
     (start, end): (Timestamp, Timestamp),
     interrupted: bool,
 ) -> ConnectionProbeRun {
@@ -44,6 +46,7 @@ pub fn run(
         ended_early: interrupted.then_some(Inconclusive::Interrupted),
         attempt: 1,
         workloads: reports.into_iter().map(result).collect(),
+        inventory,
         ..ConnectionProbeRunStatus::default()
     };
     let verdict = status.verdict();
@@ -119,7 +122,7 @@ mod tests {
             report("b", Outcome::Inconclusive, Some(Inconclusive::Interrupted)),
         ];
         let times = (Timestamp::UNIX_EPOCH, Timestamp::constant(61, 0));
-        let run = run("p-1", &probe.unwrap(), reports, times, true);
+        let run = run("p-1", &probe.unwrap(), reports, None, times, true);
         let read: ConnectionProbeRun =
             serde_json::from_value(serde_json::to_value(&run).unwrap()).unwrap();
         assert_eq!(read, run);

@@ -37,6 +37,12 @@ impl Forecast<'_> {
         self.of_arms(self.settings.workloads.iter().map(rhythm::notifies).sum())
     }
 
+    /// Connections that are opened for a moment when the run begins, to read the server's timers.
+    #[must_use]
+    pub fn inventories(&self) -> usize {
+        self.arms()
+    }
+
     /// Connections that are held at the same time, at most.
     #[must_use]
     pub fn at_once(&self) -> usize {
@@ -48,8 +54,8 @@ impl Forecast<'_> {
             }
     }
 
-    /// Statements that held connections send if nothing is cut, without those that Psycopg and Django
-    /// add.
+    /// Statements that held connections send if nothing is cut, at most: what Psycopg and Django add
+    /// depends on the server.
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.of_arms(self.settings.workloads.iter().flat_map(rhythm::statements).sum())
@@ -119,13 +125,16 @@ impl fmt::Display for Forecast<'_> {
         };
         let length = crate::lifetime::ms(self.settings.last_end(self.order));
         writeln!(f, "Length:      {}, {how}", duration(length))?;
-        write!(f, "Connections: {} at once, {} logins in all", self.at_once(), self.logins())?;
+        write!(f, "Connections: {} at once, {} logins in all; ", self.at_once(), self.logins())?;
+        write!(f, "for a moment {} more to read timers", self.inventories())?;
         match self.notifies() {
             0 => writeln!(f)?,
-            n => writeln!(f, "; and for a moment up to {n}, one by one, to NOTIFY")?,
+            n => writeln!(f, ", and up to {n}, one by one, to NOTIFY")?,
         }
         let (all, most) = (self.statements(), self.statements_per_minute());
-        writeln!(f, "Statements:  {all} in all, about {most} in the busiest minute")?;
+        let exact = self.settings.workloads.iter().all(|workload| workload.client == Client::Raw);
+        let up_to = if exact { "" } else { "up to " };
+        writeln!(f, "Statements:  {up_to}{all} in all, about {most} in the busiest minute")?;
         let kept = self.settings.workloads.iter().filter(|w| w.pins() != Some(false));
         let kept = self.arms() * kept.map(|workload| workload.connections).sum::<usize>();
         writeln!(

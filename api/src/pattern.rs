@@ -149,6 +149,25 @@ impl Pattern {
         }
     }
 
+    /// Whether psycopg is used in autocommit: the plan sets `conn.autocommit = True` where it listens,
+    /// and nowhere else. What is not the plan's is no transaction unless it says so.
+    #[must_use]
+    pub fn is_autocommit(&self) -> bool {
+        match self {
+            Self::Idle
+            | Self::Heartbeat { .. }
+            | Self::IdleInTransaction { .. }
+            | Self::ActiveTransaction { .. }
+            | Self::SessionVariable => false,
+            Self::Listen
+            | Self::ListenNotify { .. }
+            | Self::PulpWorker { .. }
+            | Self::PulpTask { .. }
+            | Self::SlowStatement
+            | Self::IdleLadder { .. } => true,
+        }
+    }
+
     /// Whether RDS Proxy's published rules say that its statements pin the session (RDS user
     /// guide, "Avoiding pinning an RDS Proxy": SET and LISTEN do). `None` for one that holds a
     /// server connection for another reason: an open transaction, a running statement.

@@ -176,7 +176,7 @@ mod tests {
         let reports = [("raw", None), ("quiet", None), ("set", Some(1)), ("beat", None)];
         let reports = reports.map(|(workload, set_ms)| report(workload, set_ms)).to_vec();
         let times = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let table = results(&by_hand::run("p-1", &probe.unwrap(), reports, times, false));
+        let table = results(&by_hand::run("p-1", &probe.unwrap(), reports, None, times, false));
         let pinned =
             table.lines().skip(2).take(4).map(|row| row.split_whitespace().rev().nth(1).unwrap());
         assert_eq!(pinned.collect::<Vec<_>>(), ["no", "no", "yes", "held"], "{table}");
@@ -194,7 +194,7 @@ mod tests {
             |minutes: i64, cut| Rung { silence_ms: minutes * 60_000, cut, survived: 2 - cut };
         report.arms[0].ladder = vec![rung(14, 0), rung(16, 2)];
         let times = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let run = by_hand::run("p-1", &probe.unwrap(), vec![report], times, false);
+        let run = by_hand::run("p-1", &probe.unwrap(), vec![report], None, times, false);
         let seen =
             "ladder: cut after a silence of 14:00 to 16:00 (2 of 2 at 16:00; 0 of 2 at 14:00).";
         let table = results(&run);

@@ -2,8 +2,8 @@
 
 use crate::{args, exit::Exit};
 use api::{
-    ConnectionProbe, ConnectionProbeRun, Report, Settings, by_hand, forecast::Forecast, manifest,
-    measurement::Order, names, text,
+    ConnectionProbe, ConnectionProbeRun, Inventory, Report, Settings, by_hand, forecast::Forecast,
+    manifest, measurement::Order, names, text,
 };
 use jiff::Timestamp;
 use std::path::Path;
@@ -73,9 +73,10 @@ impl ByHand {
         &self,
         exit: Exit,
         reports: Vec<Report>,
+        inventory: Option<Inventory>,
         times: (Timestamp, Timestamp),
     ) -> ConnectionProbeRun {
         let interrupted = exit == Exit::Interrupted;
-        by_hand::run(&self.settings.run, &self.probe, reports, times, interrupted)
+        by_hand::run(&self.settings.run, &self.probe, reports, inventory, times, interrupted)
     }
 }

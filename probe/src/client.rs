@@ -1,7 +1,7 @@
 //! Whose way of talking is reproduced: what a client adds to the statements of a workload
 //! (docs/clients.md; proven by lab/tests/traces.rs).
 
-use api::{measurement::Client, pattern::Pattern, settings::WorkloadSettings};
+use api::{measurement::Client, settings::WorkloadSettings};
 use psycopg::Psycopg;
 
 pub mod psycopg;
@@ -27,7 +27,7 @@ impl Manner {
     pub fn of(workload: &WorkloadSettings) -> Self {
         match workload.client {
             Client::Raw => Self::Raw,
-            Client::Psycopg => Self::Psycopg { autocommit: is_autocommit(&workload.pattern) },
+            Client::Psycopg => Self::Psycopg { autocommit: workload.pattern.is_autocommit() },
             Client::Django => Self::Django,
         }
     }
@@ -52,23 +52,5 @@ impl Manner {
             Self::Psycopg { autocommit } => Some(Box::new(Psycopg::new(autocommit))),
             Self::Raw | Self::Django => None,
         }
-    }
-}
-
-/// The plan sets `conn.autocommit = True` where it listens, and nowhere else. What is not the
-/// plan's is no transaction unless it says so.
-fn is_autocommit(pattern: &Pattern) -> bool {
-    match pattern {
-        Pattern::Idle
-        | Pattern::Heartbeat { .. }
-        | Pattern::IdleInTransaction { .. }
-        | Pattern::ActiveTransaction { .. }
-        | Pattern::SessionVariable => false,
-        Pattern::Listen
-        | Pattern::ListenNotify { .. }
-        | Pattern::PulpWorker { .. }
-        | Pattern::PulpTask { .. }
-        | Pattern::SlowStatement
-        | Pattern::IdleLadder { .. } => true,
     }
 }

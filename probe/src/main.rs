@@ -14,6 +14,7 @@ use probe::{
 };
 use std::{
     fs::File,
+    future::{Future, ready},
     io::{self, Write},
     path::Path,
     process::ExitCode,
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => match args.file.clone() {
             Some(file) => run_by_hand(*args, &file, clock),
-            None => hold(args.in_a_pod(), clock).map(|(exit, _)| exit),
+            None => hold(args.in_a_pod(), clock, ready(())).map(|(exit, ..)| exit),
         },
         Command::Plan { file } => ByHand::read(&file, clock.at(clock.start())).map(|by_hand| {
             print(&by_hand.forecast().to_string());
@@ -74,9 +75,12 @@ fn run_by_hand(args: Run, file: &Path, clock: Clock) -> Result<Exit, String> {
     let json = json.transpose()?;
     let setup = args.by_hand(by_hand.settings().clone(), by_hand.order());
     let output = setup.output;
-    let (exit, reports) = hold(setup, clock)?;
+    let (settings, mounts) = (by_hand.settings().clone(), setup.mounts.clone());
+    let inventory = async move { inventory::take(&settings, &mounts, clock).await };
+    let (exit, reports, inventory) = hold(setup, clock, inventory)?;
     let problem = reports.iter().find_map(|report| report.problem.clone());
-    let run = by_hand.run(exit, reports, (clock.at(clock.start()), clock.at(Instant::now())));
+    let times = (clock.at(clock.start()), clock.at(Instant::now()));
+    let run = by_hand.run(exit, reports, inventory, times);
     if let Some(mut file) = json {
         let written = serde_json::to_writer_pretty(&file, &run).map_err(io::Error::from);
         written.and_then(|()| file.write_all(b"\n")).map_err(|error| error.to_string())?;
@@ -89,8 +93,12 @@ fn run_by_hand(args: Run, file: &Path, clock: Clock) -> Result<Exit, String> {
     Ok(exit)
 }
 
-/// Holds the connections to their ends.
-fn hold(setup: Setup, clock: Clock) -> Result<(Exit, Vec<Report>), String> {
+/// Holds the connections to their ends, and does something `beside`: its result, if it has one by then.
+fn hold<T: Send + 'static>(
+    setup: Setup,
+    clock: Clock,
+    beside: impl Future<Output = T> + Send + 'static,
+) -> Result<(Exit, Vec<Report>, Option<T>), String> {
     // As many descriptors as we may have: each connection needs one. If it can't be raised, lanes
     // that find none say so themselves.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -98,10 +106,15 @@ fn hold(setup: Setup, clock: Clock) -> Result<(Exit, Vec<Report>), String> {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("The runtime can't be started: {error}."));
-            return Ok((Exit::Internal, Vec::new()));
+            return Ok((Exit::Internal, Vec::new(), None));
         }
     };
-    let done = runtime.block_on(run::run(setup, clock, terminated()));
+    let done = runtime.block_on(async {
+        let beside = tokio::spawn(beside);
+        let (exit, reports) = run::run(setup, clock, terminated()).await;
+        let beside = if beside.is_finished() { beside.await.ok() } else { None };
+        (exit, reports, beside)
+    });
     // Not waiting for a name lookup that may take its time.
     runtime.shutdown_background();
     Ok(done)

@@ -89,7 +89,7 @@ fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(args).status().unwrap().success());
 }
 
-/// Answers queries as PostgreSQL does, and counts connections and queries.
+/// Answers queries as PostgreSQL does, and counts connections and queries, but for the inventory's queries.
 fn counting() -> (Fake, Arc<[AtomicU64; 2]>) {
     let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let seen = Arc::clone(&counts);
@@ -100,8 +100,8 @@ fn counting() -> (Fake, Arc<[AtomicU64; 2]>) {
         loop {
             let message = peer.read();
             let Some((b'Q', query)) = message.split_first() else { return };
-            seen[1].fetch_add(1, Ordering::SeqCst);
             let query = String::from_utf8_lossy(&query[4..query.len() - 1]).into_owned();
+            seen[1].fetch_add(u64::from(!query.contains("pg_catalog.")), Ordering::SeqCst);
             let tag = query.split(' ').next().unwrap();
             status = match tag {
                 "BEGIN" => 'T',
@@ -139,6 +139,8 @@ fn a_sequential_probe_leaves_a_table_and_a_run_that_table_reads() {
     let reports: Vec<_> = run.status.as_ref().unwrap().reports().collect();
     assert!(reports[0].ended_at.unwrap() <= reports[1].started_at);
     assert_eq!(run.status.as_ref().unwrap().result.as_deref(), Some("0 of 2 cut"));
+    let inventory = run.status.as_ref().unwrap().inventory.as_ref().unwrap();
+    assert!(inventory.arms.len() == 1 && inventory.pod_tcp.keepalive_time_s.is_some());
 
     let mut table = probe(&["table"]).spawn().unwrap();
     let json = fs::read(given.path("result.json")).unwrap();
@@ -148,9 +150,10 @@ fn a_sequential_probe_leaves_a_table_and_a_run_that_table_reads() {
 
 #[test]
 fn interrupted_it_tells_what_it_has_and_exits_with_5() {
+    // Closes the first connection, and that of the inventory.
     let server = Fake::start(|number, mut peer| {
         peer.welcome();
-        if number > 0 {
+        if number > 1 {
             peer.serve();
         }
     });
@@ -271,7 +274,8 @@ fn a_run_sends_what_plan_said() {
     assert_eq!(given.run().status.code(), Some(0));
     let [logins, statements] = [&counts[0], &counts[1]].map(|count| count.load(Ordering::SeqCst));
     // The only one that listens is notified once: LISTEN and NOTIFY in one message, then UNLISTEN.
-    assert_eq!(logins, forecast.logins() as u64 + forecast.notifies());
+    let held_or_read = forecast.logins() + forecast.inventories();
+    assert_eq!(logins, held_or_read as u64 + forecast.notifies());
     assert_eq!(statements, forecast.statements() + 2 * forecast.notifies());
 }
 

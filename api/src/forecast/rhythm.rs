@@ -1,6 +1,7 @@
 //! How many statements a connection sends while nothing cuts it.
 
 use crate::{
+    measurement::Client,
     pattern::{LANES_PER_RUNG, Pattern},
     settings::WorkloadSettings,
 };
@@ -57,16 +58,34 @@ impl Rhythm {
     }
 }
 
+/// Statements that a client adds at most: around each of the lead-in, and once.
+fn added(workload: &WorkloadSettings) -> (u64, u64) {
+    match workload.client {
+        Client::Raw => (0, 0),
+        // Psycopg begins a transaction, and commits those of the lead-in.
+        Client::Psycopg if workload.pattern.is_autocommit() => (0, 0),
+        // It prepares what it sends for the sixth time.
+        Client::Psycopg => match workload.pattern {
+            Pattern::Heartbeat { .. } | Pattern::ActiveTransaction { .. } => (2, 2),
+            _ => (2, 1),
+        },
+        // Django sets the time zone, where the server has another one.
+        Client::Django => (0, 1),
+    }
+}
+
 /// Statements of each connection: lead-in, pattern and proof.
 pub(super) fn statements(workload: &WorkloadSettings) -> impl Iterator<Item = u64> {
-    (0..workload.connections).map(|lane| {
+    let (around, once_more) = added(workload);
+    (0..workload.connections).map(move |lane| {
         let Rhythm { once, beat, interval_ms, length_ms } = Rhythm::of(workload, lane);
         let schedule = workload.schedule(lane);
         let interval = schedule.lead_in_interval().as_nanos().max(1);
         let lead_in = schedule.lead_in.as_nanos().div_ceil(interval);
         // The first beat is due after one interval, and one that would be due at the end is not sent.
         let beats = length_ms.div_ceil(interval_ms).saturating_sub(1);
-        u64::try_from(lead_in).unwrap_or(u64::MAX) + once + beat * beats + 1
+        let lead_in = u64::try_from(lead_in).unwrap_or(u64::MAX);
+        lead_in * (1 + around) + once_more + once + beat * beats + 1
     })
 }
 
