@@ -32,11 +32,12 @@ build: ## The release binaries, static.
 images: build ## The image. IMAGE=registry/name:tag PUSH=1 pushes it to your registry; else it goes into the lab.
 	PUSH=$(PUSH) lab/image $(IMAGE) $(BIN)/connection-probe-operator $(BIN)/connection-probe
 
-deploy: ## The manifests of the operator with IMAGE=…, on standard output: make -s deploy IMAGE=… | kubectl apply -f -
-	@sed 's|localhost/connection-probe:dev|$(IMAGE)|g' deploy/operator.yaml
+deploy: ## The manifests, CRDs included, with IMAGE=…, on standard output: make -s deploy IMAGE=… | kubectl apply -f -
+	@sed 's|localhost/connection-probe:dev|$(IMAGE)|g' deploy/install.yaml
 
-generate: ## Writes generated files anew: CRDs, snapshots.
+generate: ## Writes generated files anew: CRDs, snapshots, the chart's CRDs, the manifests of deploy/.
 	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -p api --quiet
+	charts/render
 
 traces: ## Records anew what psycopg and Django send, from PyPI's packages against a PostgreSQL on loopback.
 	GENERATE=1 $(CARGO) test --locked -p lab --test traces what_was_recorded

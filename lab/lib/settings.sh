@@ -37,6 +37,8 @@ KUBERNETES_VERSION=$(module_version k8s k8s.io/kubernetes)
 ETCD_VERSION=$(module_version etcd go.etcd.io/etcd/server/v3)
 KUBERNETES_BIN=$CACHE/bin/kubernetes-$KUBERNETES_VERSION
 ETCD_BIN=$CACHE/bin/etcd-$ETCD_VERSION
+# Built by lab/tools/get, for tests.
+HELM_BIN=$CACHE/bin/helm-$(module_version tools/helm helm.sh/helm/v3)
 PAUSE_IMAGE=localhost/pause:1
 # Named by content, so that a changed source is built anew.
 PAUSE_TAR=$CACHE/images/pause-$(cat "$LAB"/pause/* | sha256sum | cut -c1-12).tar

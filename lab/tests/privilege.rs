@@ -43,7 +43,7 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
         used.insert(name);
     }
     assert!(used.len() > 5, "the operator did something: {used:?}");
-    assert!(refused.is_empty(), "missing from deploy/operator.yaml: {refused:?}");
+    assert!(refused.is_empty(), "missing from deploy/install.yaml: {refused:?}");
     let excepted: BTreeSet<String> =
         EXCEPTIONS.iter().map(|(call, _)| (*call).to_owned()).collect();
     let unused: Vec<_> =
@@ -51,10 +51,10 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
     assert!(unused.is_empty(), "granted and never used: {unused:?}");
 }
 
-/// What deploy/operator.yaml grants to the operator.
+/// What deploy/install.yaml grants to the operator.
 fn granted() -> BTreeSet<String> {
     let manifests =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/operator.yaml"))
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/install.yaml"))
             .unwrap();
     let documents: Vec<Value> = manifests
         .split("\n---\n")
@@ -142,11 +142,13 @@ async fn nothing_of_a_secret_is_found_anywhere() {
 }
 
 #[tokio::test]
-async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_and_pods() {
+async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_pods_and_accounts() {
     in_namespace(async |ns| {
         let manifest = "apiVersion: probes.pulpproject.org/v1alpha1\nkind: ConnectionProbe\n\
                         metadata: { name: t }\nspec:\n  target:\n    secretName: pulp-db\n\
-                        \x20   tls: { certificateSecretName: pulp-client }\n  suspend: true\n  workloads: [{ name: idle, idle: {} }]\n";
+                        \x20   tls: { certificateSecretName: pulp-client }\n\
+                        \x20 podTemplate: { serviceAccountName: probe }\n  suspend: true\n\
+                        \x20 workloads: [{ name: idle, idle: {} }]\n";
         let author = format!("--as=system:serviceaccount:{}:author", ns.name);
         let apply = || kubectl_with(manifest, &["-n", &ns.name, &author, "apply", "-f", "-"]).text;
         let allow = |name: &str, rule: &[&str]| {
@@ -174,6 +176,11 @@ async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_and_pods() {
         .await;
         allow("client", &["--verb=get", "--resource=secrets", "--resource-name=pulp-client"]);
         eventually("the role for the client's Secret", SOON, async || {
+            apply().contains("must be allowed to impersonate the service account probe").then_some(())
+        })
+        .await;
+        allow("account", &["--verb=impersonate", "--resource=serviceaccounts", "--resource-name=probe"]);
+        eventually("the role for the service account", SOON, async || {
             apply().contains("created").then_some(())
         })
         .await;
