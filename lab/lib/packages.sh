@@ -7,6 +7,7 @@ PACKAGES=(
   postgresql pgbouncer haproxy                                                              # what is probed
   buildah gcc libc6-dev                                                                     # images
   python3-venv                                                                              # what is measured beside the probe
+  prometheus                                                                                # what reads the metrics; promtool
 )
 
 installed() { dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
@@ -46,7 +47,7 @@ install_packages() (
     fail "apt-get install failed"
   }
   # With systemd, new services would start at the next boot.
-  [[ ! -d /run/systemd/system ]] || for service in containerd pgbouncer haproxy; do
+  [[ ! -d /run/systemd/system ]] || for service in containerd pgbouncer haproxy prometheus; do
     [[ " ${missing[*]} " != *" $service "* ]] || systemctl disable --quiet "$service" || true
   done
 )
