@@ -6,11 +6,12 @@
 //!   lies between the last sign of life and now: the last proof, or a later acknowledgement. One
 //!   that may answer the request itself is no such sign: a proxy acknowledges for a server that is
 //!   gone. Unless it is our kernel that gave up: then the path worked until the last one.
+//!   A FIN during a long statement meets no request, it interrupts one.
 //! - So does a reset that answers a keepalive packet of ours: it was not the peer's idea.
 //! - A stall of our own makes exact times intervals, and beyond the tolerance it makes them
 //!   worthless.
 
-use crate::{life::Life, stall::Moment, tcp_info::Sample};
+use crate::{life::Life, session::ANSWER_TIMEOUT, stall::Moment, tcp_info::Sample};
 use api::{
     close_form::{CloseForm, CloseWord, MessageKind, ServerMessage, TcpEnd, TlsEnd},
     lifetime::Lifetime,
@@ -79,24 +80,25 @@ pub struct Verdict {
 #[must_use]
 pub fn classify(symptoms: Symptoms) -> Verdict {
     let Symptoms { said, sign, tls, tcp, on_write, mut life, sample } = symptoms;
-    let (announced, before): (Vec<_>, Vec<_>) =
+    let (said, before): (Vec<_>, Vec<_>) =
         said.into_iter().partition(|said| announces(said, &sign));
     // A notice that announced nothing was a byte like any other.
     let last_word = before.last().map(|said| said.moment.at);
     life.server_byte = life.server_byte.max(last_word);
 
-    let noticed = announced
+    let noticed = said
         .iter()
         .map(|said| said.moment)
         .fold(sign, |first, moment| if moment.at < first.at { moment } else { first });
-    let messages: Vec<_> = announced.into_iter().map(|said| said.message).collect();
+    let messages: Vec<_> = said.into_iter().map(|said| said.message).collect();
     let exhausted = messages.iter().any(is_exhausted);
     let form = CloseForm::new(messages, tls, tcp, on_write);
 
     let age = |at: Instant| at.saturating_duration_since(life.established);
     let by_keepalive =
         form.word == CloseWord::Rst && sample.is_some_and(|sample| sample.info.probes > 0);
-    let lifetime = if by_keepalive || !form.is_exact() {
+    let announced = form.is_exact() || (tcp == TcpEnd::Fin && is_carried_out(&life, noticed.at));
+    let lifetime = if by_keepalive || !announced {
         let by_kernel = by_keepalive || matches!(tcp, TcpEnd::TimedOut | TcpEnd::Errno(_));
         Lifetime::between(age(last_sign(&life, sample, by_kernel)), age(noticed.at))
     } else if noticed.is_exact() {
@@ -124,6 +126,11 @@ pub fn classify(symptoms: Symptoms) -> Verdict {
         requests: life.requests,
         tcp_info: sample.map(|sample| sample.info),
     }
+}
+
+/// Whether the last request has been unanswered for longer than whoever can't serve it lets it wait.
+fn is_carried_out(life: &Life, now: Instant) -> bool {
+    life.client_byte.is_some_and(|asked| now.saturating_duration_since(asked) > ANSWER_TIMEOUT)
 }
 
 /// The last sign of life of a connection whose end nothing announced. Whether packets of our

@@ -153,6 +153,18 @@ async fn an_acknowledgement_is_a_sign_of_life_unless_it_may_be_the_requests_own(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fin_during_a_long_statement_is_exact() {
+    // Asked at 10 s. Up to 150 s later the FIN may be the answer of whoever could not serve the request.
+    for (noticed, begin) in [(160, 10_000), (161, 161_000)] {
+        let mut given = given().while_asking();
+        given.symptoms.life.client_byte = Some(given.start + s(10));
+        given.symptoms.sign = Moment::exact(given.start + s(noticed));
+        let end = api::lifetime::ms(s(noticed));
+        assert_eq!(given.seen(), (CloseWord::Fin, begin, Some(end)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fatal_is_the_end_though_tcp_ends_later() {
     let seen = given().fatal(s(99), "57P01", "t").seen();
     assert_eq!(seen, (CloseWord::Message, 99_000, Some(99_000)));
