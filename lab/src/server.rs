@@ -64,7 +64,9 @@ impl Server {
             .stdout(output.try_clone().expect("a log"))
             .stderr(output)
             .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; install postgresql-15, pgbouncer"));
+            .unwrap_or_else(|error| {
+                panic!("{program}: {error}; install postgresql-15, pgbouncer, haproxy")
+            });
         Self { child, signal }
     }
 

@@ -1,6 +1,6 @@
 //! Connections that listen: whether they hear, and what follows if they do not.
 
-use super::{PASSWORD, USER, codes, cut, done, holding, ms, postgres_with};
+use super::{USER, codes, cut, done, holding, ms, pgbouncer_with, postgres_with};
 use api::{
     close_form::CloseWord,
     pattern::Pattern,
@@ -9,8 +9,7 @@ use api::{
 use futures::future::join_all;
 use lab::{
     holding::span,
-    pgbouncer::{self, PgBouncer},
-    postgres::{self, Postgres},
+    postgres,
     relay::{Fault, Relay},
     server::free_port,
 };
@@ -18,13 +17,6 @@ use tokio::{task::block_in_place, time::sleep};
 
 const LANES: usize = 3;
 const NOTIFY: Pattern = Pattern::ListenNotify { interval_ms: 300 };
-
-fn pooler(postgres: &Postgres, mode: &str) -> PgBouncer {
-    let settings = &format!("pool_mode = {mode}");
-    let users = &[(USER, PASSWORD)];
-    let options = pgbouncer::Options { settings, users, ..pgbouncer::Options::default() };
-    block_in_place(|| PgBouncer::start(postgres, &options))
-}
 
 fn outcomes(arm: &ArmReport) -> Vec<(Outcome, i32)> {
     arm.endings.iter().map(|ending| (ending.outcome, ending.n)).collect()
@@ -43,9 +35,9 @@ fn complete(arm: &ArmReport) -> Notifications {
 async fn a_connection_is_deaf_if_only_its_sender_hears() {
     use Outcome::{Deaf, Survived};
     let postgres = postgres_with(&postgres::Options::default());
-    let session = pooler(&postgres, "session");
+    let session = pgbouncer_with(&postgres, "pool_mode = session");
     // Each request goes to whichever server connection is free: LISTEN stays with one of them.
-    let transaction = pooler(&postgres, "transaction");
+    let transaction = pgbouncer_with(&postgres, "pool_mode = transaction");
     let cases = [
         (postgres.port, None, Survived),
         (session.port, None, Survived),

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 
 mod between;
+mod haproxy;
 mod listening;
 mod login;
 mod network;

@@ -1,26 +1,19 @@
 //! Two paths side by side, and many connections.
 
-use super::{PASSWORD, USER, assert_announced, done, holding, ms, postgres_with};
+use super::{assert_announced, done, holding, ms, pgbouncer_with, postgres_with};
 use api::{
     close_form::CloseWord,
     pattern::Pattern,
     report::{Arm, Outcome, Report},
 };
 use lab::{
-    pgbouncer::{self, PgBouncer},
     postgres,
     relay::{Fault, Relay},
 };
-use tokio::{task::block_in_place, time::sleep};
+use tokio::time::sleep;
 
 /// Lanes of each arm in the test of many.
 const MANY: usize = 500;
-
-fn pooler(postgres: &postgres::Postgres, settings: &str) -> PgBouncer {
-    let users = &[(USER, PASSWORD)];
-    let options = pgbouncer::Options { settings, users, ..pgbouncer::Options::default() };
-    block_in_place(|| PgBouncer::start(postgres, &options))
-}
 
 /// How many survived and how many were cut, by arm.
 fn by_arm(report: &Report) -> Vec<(Arm, i32, i32)> {
@@ -31,7 +24,7 @@ fn by_arm(report: &Report) -> Vec<(Arm, i32, i32)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cuts_the_target_alone_spares_the_control() {
     let postgres = postgres_with(&postgres::Options::default());
-    let pooler = pooler(&postgres, "pool_mode = transaction\nclient_idle_timeout = 1");
+    let pooler = pgbouncer_with(&postgres, "pool_mode = transaction\nclient_idle_timeout = 1");
     let held = holding(pooler.port).control(postgres.port).connections(3).duration(ms(4000));
     let report = held.run().await;
     assert_eq!(by_arm(&report), [(Arm::Target, 0, 3), (Arm::Control, 3, 0)], "{report:#?}");
@@ -41,7 +34,7 @@ async fn what_cuts_the_target_alone_spares_the_control() {
 async fn of_a_thousand_connections_none_disturbs_another() {
     rlimit::increase_nofile_limit(20_000).expect("descriptors");
     let postgres = postgres_with(&postgres::Options::default());
-    let pooler = pooler(
+    let pooler = pgbouncer_with(
         &postgres,
         // A debug build takes a minute for a thousand SCRAM logins.
         "auth_type = trust\npool_mode = transaction\nmax_client_conn = 1200",
