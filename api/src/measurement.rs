@@ -100,8 +100,7 @@ pub enum Order {
 }
 
 /// On which nodes the pods of a run are: SameNode when absent, so that a difference between workloads is
-/// none between nodes; or Spread, over as many nodes as there are. SameNode is for pods that run side by
-/// side: with `order: Sequential`, name a node in `podTemplate.nodeSelector`.
+/// none between nodes; or Spread, over as many nodes as there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Placement {
     /// All on one.

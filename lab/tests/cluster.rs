@@ -7,7 +7,7 @@ use api::{
     inventory::Hop,
     report::{Arm, Inconclusive, Outcome},
 };
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::api::{EvictParams, PostParams};
 use lab::cluster::{Namespace, eventually, in_namespace, kubectl_with};
 use std::time::Duration;
@@ -128,6 +128,29 @@ async fn a_new_run_id_starts_a_run_and_nothing_else_does() {
             (ns.runs().await.len() == 1).then_some(())
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn workloads_one_after_the_other_share_a_node_and_never_overlap() {
+    in_namespace(async |ns| {
+        ns.apply_probe(
+            "  order: Sequential\n  duration: 2s\n  connections: 1\n\
+             \x20 workloads: [{ name: a, idle: {} }, { name: b, idle: {} }, { name: c, idle: {} }]\n",
+        );
+        let run = ns.ended(1, MINUTE).await.status.unwrap();
+        assert_eq!(run.result.as_deref(), Some("0 of 3 cut"));
+        let reports: Vec<_> = run.reports().collect();
+        assert!(reports.is_sorted_by(|a, b| a.ended_at.unwrap() <= b.started_at), "{reports:?}");
+        let jobs = ns.jobs().await;
+        let node = |job: &Job| {
+            let affinity = job.spec.as_ref()?.template.spec.as_ref()?.affinity.as_ref()?;
+            let required = &affinity.node_affinity.as_ref()?;
+            let required = required.required_during_scheduling_ignored_during_execution.as_ref()?;
+            required.node_selector_terms[0].match_fields.as_ref()?[0].values.clone()
+        };
+        assert_eq!(jobs.iter().map(node).collect::<Vec<_>>(), [None, Some(vec!["node0".into()])]);
     })
     .await;
 }

@@ -52,8 +52,9 @@ pub(crate) async fn act(
             let made = create(context, &namespace, run.as_ref(), probe.uid()).await?;
             Ok(made.into_acted(|run| context.world.runs.wrote(run)))
         }
-        Action::StartJob { run, attempt, workloads } => {
-            let job = job::job(run, *attempt, workloads).map_err(Error::Settings)?;
+        Action::StartJob { run, attempt, workloads, node } => {
+            let job = job::job(run, *attempt, workloads, node.as_deref());
+            let job = job.map_err(Error::Settings)?;
             let made = create(context, &namespace, &job, run.uid()).await?;
             Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
         }

@@ -41,6 +41,8 @@ pub(crate) struct PodFacts {
     pub(crate) workload: usize,
     /// How far it is.
     pub(crate) phase: PodPhase,
+    /// Its node, if it has one.
+    pub(crate) node: Option<String>,
     /// The inventory that it took.
     pub(crate) inventory: Option<Box<Inventory>>,
     /// Why the cluster ended it, if it did.

@@ -43,7 +43,7 @@ const SLACK: Duration = Duration::from_mins(15);
 /// A Job that nothing else ended: an image that never came, a node that never had room.
 const BACKSTOP: Duration = Duration::from_hours(24);
 
-/// Builds the Job of an attempt.
+/// Builds the Job of an attempt, on `node` if it is to be where earlier pods of the run were.
 ///
 /// # Errors
 /// A measurement that can't be carried out; the plan starts none.
@@ -51,6 +51,7 @@ pub(crate) fn job(
     run: &ConnectionProbeRun,
     attempt: i32,
     workloads: &[usize],
+    node: Option<&str>,
 ) -> Result<Job, Invalid> {
     let measurement = &run.spec.measurement.settled;
     let settings = Settings::new(&run.name_any(), measurement, workloads.to_vec())?;
@@ -99,7 +100,7 @@ pub(crate) fn job(
             active_deadline_seconds: Some(seconds(job_deadline)),
             template: PodTemplateSpec {
                 metadata: Some(pod_metadata(&template, labels, annotations)),
-                spec: Some(pod(run, &settings, template, lanes, pod_deadline)),
+                spec: Some(pod(run, &settings, template, node, lanes, pod_deadline)),
             },
             ..JobSpec::default()
         }),
@@ -149,6 +150,7 @@ fn pod(
     run: &ConnectionProbeRun,
     settings: &Settings,
     template: PodTemplate,
+    node: Option<&str>,
     lanes: usize,
     deadline: Duration,
 ) -> PodSpec {
@@ -184,7 +186,7 @@ fn pod(
         }),
         node_selector: Some(node_selector),
         tolerations: Some(tolerations),
-        affinity: Some(placement::affinity(placement, affinity, &run.name_any())),
+        affinity: Some(placement::affinity(placement, affinity, &run.name_any(), node)),
         topology_spread_constraints: Some(topology_spread_constraints),
         service_account_name,
         image_pull_secrets: Some(image_pull_secrets),

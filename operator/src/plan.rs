@@ -43,8 +43,13 @@ pub(crate) struct Plan {
 pub(crate) enum Action {
     /// Claim a run: whoever creates the object has started it.
     StartRun(Box<ConnectionProbeRun>),
-    /// Create the Job of an attempt, for these workloads.
-    StartJob { run: Arc<ConnectionProbeRun>, attempt: i32, workloads: Vec<usize> },
+    /// Create the Job of an attempt, for these workloads; on this node, if one is named.
+    StartJob {
+        run: Arc<ConnectionProbeRun>,
+        attempt: i32,
+        workloads: Vec<usize>,
+        node: Option<String>,
+    },
     /// Delete a Job and wait for its pods to go: their last words are the reports.
     DeleteJob { name: String },
     /// Delete a run that history has no room for; its Jobs go with it.
@@ -55,8 +60,9 @@ impl std::fmt::Display for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::StartRun(run) => write!(f, "start run {}", run.spec.number),
-            Self::StartJob { attempt, workloads, .. } => {
-                write!(f, "start attempt {attempt} of {} workloads", workloads.len())
+            Self::StartJob { attempt, workloads, node, .. } => {
+                write!(f, "start attempt {attempt} of {} workloads", workloads.len())?;
+                node.iter().try_for_each(|node| write!(f, " on {node}"))
             }
             Self::DeleteJob { name } => write!(f, "delete Job {name}"),
             Self::DeleteRun { name } => write!(f, "delete run {name}"),

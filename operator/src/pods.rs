@@ -104,6 +104,7 @@ fn distil(pod: &Pod) -> Option<PodFacts> {
         attempt,
         workload,
         phase: phase(pod, deleting),
+        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         inventory: inventory(pod),
         disruption: disruption(pod),
         deleting,

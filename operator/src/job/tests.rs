@@ -38,16 +38,21 @@ fn two_workloads(order: &str) -> Value {
 
 #[test]
 fn the_job_of_two_workloads() {
-    let job = job(&run(two_workloads("Parallel")), 1, &[0, 1]).unwrap();
+    let job = job(&run(two_workloads("Parallel")), 1, &[0, 1], None).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap());
 }
 
 #[test]
 fn a_second_attempt_holds_only_what_is_repeated() {
-    let job = job(&run(two_workloads("Sequential")), 2, &[1]).unwrap();
+    let job = job(&run(two_workloads("Sequential")), 2, &[1], Some("node-7")).unwrap();
     let spec = job.spec.unwrap();
     assert_eq!((spec.completions, spec.parallelism), (Some(1), Some(1)));
-    let env = spec.template.spec.unwrap().containers.remove(0).env.unwrap().remove(0);
+    let mut pod = spec.template.spec.unwrap();
+    let affinity = serde_json::to_value(pod.affinity.unwrap().node_affinity).unwrap();
+    let terms = &affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
+    let node = json!({ "key": "metadata.name", "operator": "In", "values": ["node-7"] });
+    assert_eq!(terms, &json!([{ "matchFields": [node] }]));
+    let env = pod.containers.remove(0).env.unwrap().remove(0);
     let settings: Settings = serde_json::from_str(&env.value.unwrap()).unwrap();
     assert_eq!(settings.workload(0).unwrap().name, "beat");
     assert_eq!(job.metadata.name.as_deref(), Some("pulp-0f1e2-7-2"));

@@ -8,7 +8,7 @@ use crate::facts::{PodPhase, RunFacts};
 use api::{
     ConnectionProbeRunStatus, Settings,
     conditions::{State, Waiting},
-    measurement::Measurement,
+    measurement::{Measurement, Order, Placement},
     report::Inconclusive,
     run::{WorkloadResult, WorkloadState},
     text,
@@ -69,13 +69,18 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
     if status.workloads.is_empty() {
         let workloads = measurement.workloads.iter().map(|workload| WorkloadResult {
             workload: workload.name.clone(),
-            attempt: 1,
+            attempt: 0,
             state: WorkloadState::Running,
             reason: None,
             message: None,
             report: None,
         });
         status.workloads = workloads.collect();
+    }
+    // A later attempt is known from its Job before any status says so.
+    for (position, workload) in status.workloads.iter_mut().enumerate() {
+        let jobs = facts.jobs.iter().filter(|job| job.workloads.contains(&position));
+        workload.attempt = workload.attempt.max(jobs.map(|job| job.attempt).max().unwrap_or(0));
     }
     let taken = facts.pods.iter().filter(|pod| pod.inventory.is_some());
     if let Some(pod) = taken.max_by_key(|pod| pod.attempt) {
@@ -92,6 +97,16 @@ pub(super) fn expected_end(measurement: &Measurement, start: Timestamp) -> Optio
     let settings = Settings::new("", measurement, Vec::new()).ok()?;
     let length = settings.last_end(measurement.order.unwrap_or_default());
     start.checked_add(SignedDuration::try_from(length).ok()?).ok()
+}
+
+/// The node where connections of this run were held last.
+fn node(facts: &RunFacts) -> Option<String> {
+    let held = facts.pods.iter().filter(|pod| match &pod.phase {
+        PodPhase::Running { .. } => true,
+        PodPhase::Ended(end) => end.report.as_ref().is_some_and(|report| report.problem.is_none()),
+        PodPhase::Starting | PodPhase::Stuck { .. } => false,
+    });
+    held.max_by_key(|pod| pod.attempt)?.node.clone()
 }
 
 /// Minutes until another attempt, after so many.
@@ -126,11 +141,14 @@ impl Step {
         }
     }
 
-    /// Starts the first Job, or another one for the workloads that could not start.
+    /// Starts the first Job, or another one for the workloads whose turn it is, or that could not start.
     fn go_on(&mut self, facts: &RunFacts, judged: &[Progress], now: Timestamp) {
-        if self.status.attempt == 0 {
-            let all = (0..self.status.workloads.len()).collect();
-            self.start_job(facts, 1, all);
+        let queued: Vec<usize> =
+            (0..judged.len()).filter(|&w| judged[w] == Progress::Queued).collect();
+        let is_under_way = |p: &Progress| !matches!(p, Progress::Queued | Progress::Final(_));
+        let all_finished = facts.jobs.iter().all(|job| job.finished_at.is_some());
+        if !queued.is_empty() && all_finished && !judged.iter().any(is_under_way) {
+            self.start_job(facts, queued);
             return;
         }
         let waits = judged.iter().filter_map(|progress| progress.wake(facts));
@@ -159,7 +177,10 @@ impl Step {
                 {
                     self.saw_a_cut(position, *at, *since);
                 }
-                Progress::Holding { .. } | Progress::Starting | Progress::Final(_) => {}
+                Progress::Holding { .. }
+                | Progress::Starting
+                | Progress::Queued
+                | Progress::Final(_) => {}
             }
         }
         if let Some((reason, needs_a_person, message)) = waiting {
@@ -167,24 +188,31 @@ impl Step {
             self.status.summary = Some(message);
         }
         let retry = blocked.iter().map(|(_, retry)| *retry).max();
-        if let Some(retry) =
-            retry.filter(|_| facts.jobs.iter().all(|job| job.finished_at.is_some()))
-        {
+        if let Some(retry) = retry.filter(|_| all_finished) {
             if retry <= now {
                 let workloads = blocked.iter().map(|(position, _)| *position).collect();
-                self.start_job(facts, self.status.attempt + 1, workloads);
+                self.start_job(facts, workloads);
             } else {
                 self.wake = Some(self.wake.map_or(retry, |wake| wake.min(retry)));
             }
         }
     }
 
-    fn start_job(&mut self, facts: &RunFacts, attempt: i32, workloads: Vec<usize>) {
+    /// Starts a Job for these workloads. Where pods that follow each other are to share a node, the first
+    /// shows which: it goes alone, and the others follow it.
+    fn start_job(&mut self, facts: &RunFacts, mut workloads: Vec<usize>) {
+        let attempt = self.status.attempt + 1;
+        let measurement = &facts.run.spec.measurement.settled;
+        let shared = measurement.placement.unwrap_or_default() == Placement::SameNode;
+        let node = node(facts).filter(|_| shared);
+        if shared && node.is_none() && measurement.order == Some(Order::Sequential) {
+            workloads.truncate(1);
+        }
         for position in &workloads {
             self.status.workloads[*position].attempt = attempt;
         }
         self.status.attempt = attempt;
-        self.actions.push(Action::StartJob { run: facts.run.clone(), attempt, workloads });
+        self.actions.push(Action::StartJob { run: facts.run.clone(), attempt, workloads, node });
     }
 
     fn saw_a_cut(&mut self, position: usize, at: Timestamp, since: Timestamp) {

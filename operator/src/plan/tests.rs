@@ -6,6 +6,7 @@ mod properties;
 use crate::facts::{PodEnd, PodPhase, Stuck};
 use api::{
     conditions,
+    measurement::Order,
     report::{Arm, Inconclusive, ProblemReason},
 };
 use cluster::{Cluster, report, survivors};
@@ -116,6 +117,26 @@ fn a_missing_secret_needs_a_person_and_is_tried_again() {
     cluster.settle();
     assert_eq!(cluster.ready(), "False Progressing");
     assert!(!cluster.has(conditions::STALLED));
+}
+
+#[test]
+fn workloads_one_after_the_other_follow_the_first_to_its_node() {
+    let mut cluster = Cluster::with_probe("idle, beat, quiet");
+    cluster.edit(|spec| spec.measurement.order = Some(Order::Sequential));
+    assert_eq!(cluster.step(), ["start run 1"]);
+    assert_eq!(cluster.step(), ["start attempt 1 of 1 workloads"]);
+    cluster.ends(0, survivors("idle", 5, 60_000));
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False Progressing");
+    cluster.job_finishes();
+    assert_eq!(cluster.step(), ["start attempt 2 of 2 workloads on node-7"]);
+    cluster.ends_in(2, 1, survivors("beat", 5, 60_000));
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False Progressing");
+    cluster.ends_in(2, 2, survivors("quiet", 5, 60_000));
+    cluster.job_finishes();
+    cluster.settle();
+    assert_eq!(cluster.ready(), "True Measured");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) enum Progress {
     /// Nothing more will come of it.
     Final(WorkloadResult),
+    /// No Job holds it yet.
+    Queued,
     /// Its pod has not started, and nothing is known to be wrong.
     Starting,
     /// Its connections are held.
@@ -48,10 +50,10 @@ pub(super) fn progress(
     if before.state != WorkloadState::Running {
         return Progress::Final(before.clone());
     }
-    // A later attempt is known from its Job before any status says so.
-    let later = facts.jobs.iter().filter(|job| job.workloads.contains(&position));
-    let attempt = later.map(|job| job.attempt).max().unwrap_or(0).max(before.attempt);
-    let before = &WorkloadResult { attempt, ..before.clone() };
+    let attempt = before.attempt;
+    if attempt == 0 {
+        return Progress::Queued;
+    }
     let job = facts.jobs.iter().find(|job| job.attempt == attempt);
     let mut pods = facts.pods.iter().filter(|p| p.attempt == attempt && p.workload == position);
     match pods.next_back() {
@@ -184,7 +186,7 @@ impl Progress {
                 )
             }
             Self::Holding { unready_since, .. } => soon((*unready_since)?, CUT_SHOWS),
-            Self::Final(_) | Self::Blocked { .. } => None,
+            Self::Final(_) | Self::Queued | Self::Blocked { .. } => None,
         }
     }
 }

@@ -90,7 +90,7 @@ impl Cluster {
                 run.metadata.creation_timestamp = Some(Time(self.now));
                 self.runs.push(RunFacts { run: Arc::new(run), jobs: vec![], pods: vec![] });
             }
-            Action::StartJob { run, attempt, workloads } => {
+            Action::StartJob { run, attempt, workloads, node: _ } => {
                 let name = super::super::name(run);
                 let facts = self.runs.iter_mut().find(|f| super::super::name(&f.run) == name);
                 let job = JobFacts {
@@ -157,7 +157,17 @@ impl Cluster {
         pods.retain(|pod| (pod.attempt, pod.workload) != (attempt, workload));
         let (deleting, gone) = (false, false);
         let (inventory, disruption) = (None, None);
-        pods.push(PodFacts { attempt, workload, phase, inventory, disruption, deleting, gone });
+        let node = Some("node-7".to_owned());
+        pods.push(PodFacts {
+            attempt,
+            workload,
+            phase,
+            node,
+            inventory,
+            disruption,
+            deleting,
+            gone,
+        });
     }
 
     /// The first pod has taken an inventory, in which there is only a problem.
@@ -167,10 +177,14 @@ impl Cluster {
     }
 
     pub(super) fn ends(&mut self, workload: usize, report: Report) {
-        self.ends_by(workload, 0, Some(report));
+        self.ends_in(1, workload, report);
     }
 
-    fn ends_by(&mut self, workload: usize, exit_code: i32, report: Option<Report>) {
+    pub(super) fn ends_in(&mut self, attempt: i32, workload: usize, report: Report) {
+        self.ends_by(attempt, workload, 0, Some(report));
+    }
+
+    fn ends_by(&mut self, attempt: i32, w: usize, exit_code: i32, report: Option<Report>) {
         let end = PodEnd {
             at: self.now,
             exit_code: Some(exit_code),
@@ -178,16 +192,16 @@ impl Cluster {
             seen: String::new(),
             report: report.map(Box::new),
         };
-        self.pod(workload, PodPhase::Ended(end));
+        self.pod_of(attempt, w, PodPhase::Ended(end));
     }
 
     pub(super) fn is_interrupted(&mut self, workload: usize, report: Report) {
-        self.ends_by(workload, 5, Some(report));
+        self.ends_by(1, workload, 5, Some(report));
     }
 
     pub(super) fn fails_with_problem(&mut self, w: usize, reason: ProblemReason, message: &str) {
         let problem = Problem { reason, message: message.into() };
-        self.ends_by(w, 2, Some(Report::of_problem("idle", self.now, problem)));
+        self.ends_by(1, w, 2, Some(Report::of_problem("idle", self.now, problem)));
         self.job_finishes();
     }
 

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, interrupted, no_login, report, survivors};
 use crate::facts::{PodPhase, Stuck};
-use api::report::ProblemReason;
+use api::{measurement::Order, report::ProblemReason};
 use proptest::prelude::*;
 
 /// Something that happens to a cluster, or time that passes.
@@ -109,8 +109,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn whatever_happens_the_plan_stays_sane(events in proptest::collection::vec(event(), 1..60)) {
+    fn whatever_happens_the_plan_stays_sane(
+        order in prop_oneof![Just(Order::Parallel), Just(Order::Sequential)],
+        events in proptest::collection::vec(event(), 1..60),
+    ) {
         let mut cluster = Cluster::with_probe("a, b");
+        cluster.edit(|spec| spec.measurement.order = Some(order));
         for event in events {
             // `act` refuses two runs at once and two Jobs at once.
             happen(&mut cluster, event);
