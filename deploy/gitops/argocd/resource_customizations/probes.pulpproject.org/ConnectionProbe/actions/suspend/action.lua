@@ -1,0 +1,3 @@
+-- A run that is going on goes on.
+obj.spec.suspend = true
+return obj
