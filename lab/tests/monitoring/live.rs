@@ -1,7 +1,7 @@
 //! A real operator, real probe pods, a real Prometheus: every query of the dashboard has an answer.
 
 use crate::{
-    dashboard,
+    dashboard, path,
     prometheus::{Prometheus, Target},
     run,
 };
@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::ListParams};
 use lab::cluster::{Namespace, eventually, in_namespace};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     process::{Command, Stdio},
     time::Duration,
@@ -171,6 +171,32 @@ async fn the_metrics_are_written_as_prometheus_wants_them() {
     .await;
 }
 
+#[tokio::test]
+async fn every_command_of_the_runbooks_works() {
+    in_namespace(async |ns| {
+        ns.apply_probe(
+            "  duration: 2s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
+        ns.ended(1, MINUTE).await;
+        let pages = fs::read_dir(path("docs/runbooks")).unwrap().map(|page| page.unwrap().path());
+        let pages: Vec<String> = pages.map(|page| fs::read_to_string(page).unwrap()).collect();
+        let blocks = pages.iter().flat_map(|page| page.split("```sh\n").skip(1));
+        let lines = blocks.filter_map(|rest| rest.split("```").next()).flat_map(str::lines);
+        // And within the text.
+        let words =
+            pages.iter().flat_map(|page| page.split('`')).filter(|w| w.starts_with("kubectl "));
+        let commands: BTreeSet<&str> = lines.chain(words).collect();
+        assert!(commands.len() > 10, "commands were found: {commands:?}");
+        for command in commands {
+            run(Command::new("sh")
+                .args(["-c", command])
+                .env("NAMESPACE", &ns.name)
+                .env("PROBE", "t"));
+        }
+    })
+    .await;
+}
+
 /// promtool's judgement of names, types, help and format.
 fn check_metrics(pod: &Pod) {
     let url = format!("http://{}/metrics", target(pod).unwrap().address);
@@ -190,8 +216,8 @@ async fn operator(ns: &Namespace) -> Pod {
     let pods: Api<Pod> = Api::namespaced(ns.client.clone(), "connection-probe");
     let labelled = ListParams::default().labels("app.kubernetes.io/name=connection-probe-operator");
     let found = pods.list(&labelled).await.unwrap().items;
-    let running = found.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    running.last().expect("lab/install has installed the operator")
+    let mut running = found.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    running.next().expect("lab/install has installed the operator")
 }
 
 /// Where a pod is scraped, as the discovery of pods tells it; none while it has no address.
@@ -226,13 +252,11 @@ async fn follow(ns: &Namespace, prometheus: &Prometheus) -> Vec<String> {
         (prometheus.now(&ended).len() == 3).then_some(())
     })
     .await;
-    let scraped =
-        format!("max_over_time(connectionprobe_probe_lanes{{namespace=\"{}\"}}[5m])", ns.name);
-    let mut pods: Vec<String> =
-        prometheus.now(&scraped).iter().map(|(labels, _)| labels["pod"].to_string()).collect();
-    pods.sort();
-    pods.dedup();
-    pods
+    let held = format!(
+        "count by (pod) (last_over_time(connectionprobe_probe_lanes{{namespace=\"{}\", probe=~\"cut|reversed\"}}[5m]))",
+        ns.name
+    );
+    prometheus.now(&held).iter().map(|(labels, _)| labels["pod"].to_string()).collect()
 }
 
 /// Prometheus' clock.

@@ -1,7 +1,7 @@
 //! The dashboard, the alerts and their pages: `offline` by themselves, `live` on a Prometheus that reads the
 //! metrics of a real operator and its probe pods.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod dashboard;
 mod live;

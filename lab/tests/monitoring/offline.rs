@@ -2,7 +2,9 @@
 
 use crate::{
     dashboard::{self, list, text},
-    path, promql, rules, run,
+    path,
+    prometheus::CONFIGURATION,
+    promql, rules, run,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
@@ -29,6 +31,12 @@ const WITHOUT_JOB: [(&str, &str); 9] = [
 const COUNTS: [(&str, &str); 2] = [
     ("connectionprobe_probe_cuts_total", "a pod lives for one run and counts from its start"),
     ("connectionprobe_probe_lanes_ended_total", "likewise"),
+];
+
+/// Labels that a PodMonitor does not give by itself.
+const POD_LABELS: [(&str, &str); 2] = [
+    ("__meta_kubernetes_pod_annotation_probes_pulpproject_org_probe", "probe"),
+    ("__meta_kubernetes_pod_label_probes_pulpproject_org_run", "run"),
 ];
 
 #[test]
@@ -182,6 +190,19 @@ fn every_metric_that_is_asked_for_exists() {
         }
     }
     assert!(asked.len() > 20, "metrics were asked for: {asked:?}");
+}
+
+#[test]
+fn the_probe_pods_are_scraped_here_as_the_chart_has_them_scraped() {
+    let chart =
+        fs::read_to_string(path("charts/connection-probe-operator/templates/podmonitor.yaml"))
+            .unwrap();
+    for (source, label) in POD_LABELS {
+        let there = format!("sourceLabels: [{source}]\n      targetLabel: {label}\n");
+        assert!(chart.contains(&there), "the PodMonitor makes no {label} of {source}");
+        let here = format!("source_labels: [{source}], target_label: {label} }}");
+        assert!(CONFIGURATION.contains(&here), "nor does the Prometheus of these tests");
+    }
 }
 
 #[test]

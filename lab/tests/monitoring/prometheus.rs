@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 /// Debian's has no discovery of Kubernetes built in. So the test tells what it found, by the labels that the discovery
 /// would give it; from there on it is configured as the monitors of the chart do it.
-const CONFIGURATION: &str = r#"
+pub(crate) const CONFIGURATION: &str = r#"
 global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }
 rule_files: [ RULES ]
 scrape_configs:
