@@ -177,9 +177,9 @@ fn acted(home: &Namespace, ns: &Namespace) {
     let made: Vec<_> = calls
         .iter()
         .filter(|call| call.namespace == ns.name && call.ok() && call.verb == "create")
-        .filter(|call| call.resource == "batch/jobs")
+        .filter(|call| call.resource == "probes.pulpproject.org/connectionproberuns")
         .collect();
-    assert!(!made.is_empty(), "Jobs were made");
+    assert!(!made.is_empty(), "runs were made");
     assert!(made.iter().all(|call| call.user.starts_with(&prefix)), "{made:?}");
 }
 
