@@ -85,6 +85,15 @@ impl WaitingReason {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Measured,
+        Self::PartlyConclusive,
+        Self::Inconclusive,
+        Self::ConnectFailed,
+        Self::Superseded,
+    ];
+
     /// The reason as it stands in conditions.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -10,7 +10,8 @@
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
 //! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells.
-//! - [`conditions`], [`text`], [`table`]: what a person reads. [`by_hand`]: a run without an operator.
+//! - [`conditions`], [`text`], [`table`]: what a person reads. [`metrics`]: what Prometheus does.
+//! - [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
 
@@ -30,6 +31,7 @@ pub mod lanes;
 pub mod lifetime;
 pub mod manifest;
 pub mod measurement;
+pub mod metrics;
 pub mod names;
 pub mod pattern;
 pub mod pod_template;

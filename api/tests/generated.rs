@@ -2,28 +2,46 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use api::{ConnectionProbe, ConnectionProbeRun};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use api::{
+    ConnectionProbe, ConnectionProbeRun,
+    metrics::{CATALOGUE, Metric},
+};
 use kube::CustomResourceExt;
 use std::{fs, path::PathBuf};
 
 const HEAD: &str =
     "# Generated from api/src by `make generate`: change the types, not this file.\n";
 
-fn check(crd: &CustomResourceDefinition, file: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crds").join(file);
-    let yaml = format!("{HEAD}{}", serde_saphyr::to_string(crd).unwrap());
+fn check(file: &str, generated: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     if std::env::var_os("GENERATE").is_some() {
-        fs::write(&path, &yaml).unwrap();
+        fs::write(&path, generated).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == yaml, "crds/{file} is stale: run `make generate` and commit it");
+    assert!(committed == generated, "{file} is stale: run `make generate` and commit it");
 }
 
 #[test]
 fn crds_are_in_step() {
-    check(&ConnectionProbe::crd(), "connectionprobes.yaml");
-    check(&ConnectionProbeRun::crd(), "connectionproberuns.yaml");
+    let yaml = |crd| format!("{HEAD}{}", serde_saphyr::to_string(&crd).unwrap());
+    check("crds/connectionprobes.yaml", &yaml(ConnectionProbe::crd()));
+    check("crds/connectionproberuns.yaml", &yaml(ConnectionProbeRun::crd()));
+}
+
+#[test]
+fn the_page_of_metrics_is_in_step() {
+    let mut page = include_str!("metrics.md").to_owned();
+    for (title, metrics) in CATALOGUE {
+        page += &format!(
+            "\n## {title}\n\n| metric | type | labels | what it says |\n|---|---|---|---|\n"
+        );
+        for Metric { name, kind, labels, help } in metrics {
+            let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = labels.join(", ");
+            page += &format!("| `{name}` | {} | {labels} | {help} |\n", kind.as_str());
+        }
+    }
+    check("docs/metrics.md", &page);
 }
 
 #[test]

@@ -78,7 +78,7 @@ async fn delete<K: Child, T>(
     how: &DeleteParams,
     keep: impl FnOnce(K) -> T,
 ) -> Result<Acted, Error> {
-    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    let api = Api::<K>::namespaced(context.scope.client.clone(), namespace);
     match api.delete(name, how).await {
         Ok(deleted) => {
             deleted.map_left(keep);
@@ -122,7 +122,7 @@ async fn create<K: Child>(
     child: &K,
     owner: Option<String>,
 ) -> Result<Created<K>, Error> {
-    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    let api = Api::<K>::namespaced(context.scope.client.clone(), namespace);
     let failed = |source| Error::Act { action: "create a child", source };
     match api.create(&PostParams::default(), child).await {
         Ok(made) => Ok(Created::Ours(Box::new(made))),
@@ -150,9 +150,13 @@ pub(crate) async fn record_run(
         return Ok(());
     };
     let ended = status.has_ended();
+    let was_going = known.status.as_ref().is_none_or(|status| !status.has_ended());
     let run = ConnectionProbeRun { status: Some(status), ..Arc::unwrap_or_clone(known) };
     if let Some(written) = replace_status(context, namespace, &run).await? {
-        context.world.runs.wrote(written);
+        let written = context.world.runs.wrote(written);
+        if ended && was_going {
+            context.scope.metrics.run_ended(&written);
+        }
     }
     if ended {
         context.world.pods.forget(namespace, name);
@@ -181,7 +185,7 @@ async fn replace_status<K: Child>(
     namespace: &str,
     object: &K,
 ) -> Result<Option<K>, Error> {
-    let api = Api::<K>::namespaced(context.client.clone(), namespace);
+    let api = Api::<K>::namespaced(context.scope.client.clone(), namespace);
     match api.replace_status(&object.name_any(), &PostParams::default(), object).await {
         Ok(written) => Ok(Some(written)),
         Err(error) if is(&error, 404) => Ok(None),

@@ -72,6 +72,11 @@ impl<K: Resource> Cache<K> {
         here.filter(|(_, object)| wanted(object)).map(|(_, object)| object.clone()).collect()
     }
 
+    /// All objects.
+    pub(crate) fn all(&self) -> Vec<Arc<K>> {
+        self.lock().objects.values().cloned().collect()
+    }
+
     /// `object`, or a newer version of it that a write of ours left here. What the watch has caught
     /// up with is forgotten: for a kind whose objects somebody else keeps.
     pub(crate) fn newest(&self, object: Arc<K>) -> Arc<K> {

@@ -4,31 +4,31 @@ use crate::{
     act::{self, Acted},
     announce,
     error::Error,
-    metrics::Metrics,
-    observe::World,
+    metrics::Reconciled,
+    observe::{Scope, World},
     plan::{self, Plan},
 };
 use api::{ConnectionProbe, run::Versions};
 use futures::StreamExt;
 use jiff::Timestamp;
 use kube::{
-    Api, Client, ResourceExt,
-    runtime::{Controller, controller::Action, events::Recorder, watcher},
+    ResourceExt,
+    runtime::{
+        Controller, WatchStreamExt, controller::Action, events::Recorder, reflector, watcher,
+    },
 };
 use std::{sync::Arc, time::Duration};
 
 /// What every reconciliation needs.
 pub(crate) struct Context {
-    /// The API.
-    pub(crate) client: Client,
+    /// Where the probes are.
+    pub(crate) scope: Scope,
     /// What is known.
     pub(crate) world: Arc<World>,
     /// Events.
     pub(crate) recorder: Recorder,
     /// What a run is stamped with.
     pub(crate) versions: Versions,
-    /// How it goes.
-    pub(crate) metrics: Metrics,
 }
 
 /// A plan comes to rest after a few steps: claim, Job, nothing.
@@ -43,9 +43,11 @@ pub(crate) async fn run(
     context: Arc<Context>,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let changes = context.world.watch(&context.client).await;
-    let probes = Api::<ConnectionProbe>::all(context.client.clone());
-    Controller::new(probes, watcher::Config::default())
+    let changes = context.world.watch(&context.scope).await;
+    let (known, writer) = reflector::store();
+    let probes = context.scope.events(watcher::Config::default());
+    context.scope.metrics.tell_of(known.clone(), context.world.clone());
+    Controller::for_stream(probes.reflect(writer).applied_objects(), known)
         .reconcile_on(changes)
         .graceful_shutdown_on(stop)
         .run(reconcile, on_error, context)
@@ -58,7 +60,19 @@ pub(crate) async fn run(
 }
 
 async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result<Action, Error> {
-    let _timer = context.metrics.reconciling();
+    let metrics = &context.scope.metrics;
+    let timer = metrics.reconciling();
+    let result = carry_through(probe, &context).await;
+    timer.observe_duration();
+    metrics.reconciled(match &result {
+        Ok(_) => Reconciled::Success,
+        Err(error) if error.is_conflict() => Reconciled::Conflict,
+        Err(_) => Reconciled::Error,
+    });
+    result
+}
+
+async fn carry_through(probe: Arc<ConnectionProbe>, context: &Context) -> Result<Action, Error> {
     let namespace = probe.namespace().unwrap_or_default();
     let probe = context.world.probes.newest(probe);
     for _ in 0..STEPS {
@@ -67,24 +81,24 @@ async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result
         let plan = plan::plan(&probe, &runs, &context.versions, now);
         if plan.actions.is_empty() {
             let wake = plan.wake;
-            record(&context, &probe, plan).await?;
+            record(context, &probe, plan).await?;
             return Ok(look_again(wake, now));
         }
         // An end is written before what follows from it: the next run must find it.
         for (name, status) in &plan.run_statuses {
             if status.ended_early.is_some() || status.has_ended() {
-                act::record_run(&context, &namespace, name, status.clone()).await?;
+                act::record_run(context, &namespace, name, status.clone()).await?;
             }
         }
         for action in &plan.actions {
             tracing::info!(probe = %probe.name_any(), %namespace, action = %action, "acting");
-            match act::act(&context, &probe, action).await? {
+            match act::act(context, &probe, action).await? {
                 Acted::Done => {}
                 Acted::Terminating => return Ok(Action::await_change()),
                 Acted::Foreign(object) => {
                     let status = plan::name_conflict(&probe, &object, now);
                     if probe.status.as_ref() != Some(&status) {
-                        act::record_probe(&context, &probe, status).await?;
+                        act::record_probe(context, &probe, status).await?;
                     }
                     return Ok(Action::requeue(CONFLICT_RETRY));
                 }
@@ -115,7 +129,7 @@ fn look_again(wake: Option<Timestamp>, now: Timestamp) -> Action {
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that Controller asks for")]
 fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -> Action {
-    context.metrics.failed(error.reason());
+    context.scope.metrics.failed(error.reason());
     if error.is_conflict() {
         tracing::debug!(probe = %probe.name_any(), "decided on an old version, deciding anew");
         return Action::requeue(Duration::from_millis(200));

@@ -1,10 +1,11 @@
 //! Health and metrics.
 
 use crate::metrics::Metrics;
-use axum::{Router, routing::get};
+use axum::{Router, http::StatusCode, routing::get};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
 use tokio::net::TcpListener;
 
@@ -12,10 +13,14 @@ use tokio::net::TcpListener;
 ///
 /// # Errors
 /// The address can't be listened on.
-pub(crate) async fn serve(address: SocketAddr, metrics: Metrics) -> io::Result<()> {
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/metrics", get(move || async move { metrics.render() }));
+pub(crate) async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> io::Result<()> {
+    let scrape = move || async move {
+        let failed =
+            |error: prometheus::Error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"));
+        metrics.render().map_err(failed)
+    };
+    let router =
+        Router::new().route("/healthz", get(|| async { "ok\n" })).route("/metrics", get(scrape));
     axum::serve(listen(address).await?, router).await
 }
 

@@ -25,19 +25,25 @@ mod pods;
 use api::{names::MANAGED_BY, run::Versions};
 use clap::Parser;
 use controller::Context;
+use futures::{FutureExt, future::join_all};
 use kube::runtime::events::{Recorder, Reporter};
-use std::{net::SocketAddr, sync::Arc};
+use observe::Scope;
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Runs ConnectionProbes: watches them in all namespaces, starts a Job for each run, and writes what
-/// was found to their status. Needs the CRDs of crds/ and the roles of deploy/.
+/// Runs ConnectionProbes: watches them, starts a Job for each run, and writes what was found to their
+/// status. Needs the CRDs of crds/ and the roles of deploy/.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// Image of the probe pods: the one that this operator runs from.
     #[arg(long, env = "PROBE_IMAGE")]
     probe_image: String,
+    /// Namespaces whose probes are run, separated by commas. Absent or empty: all namespaces, which needs
+    /// a ClusterRole where these need a Role in each.
+    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
+    watch_namespaces: Vec<String>,
     /// Where to serve /healthz and /metrics.
     #[arg(long, env = "LISTEN", default_value = "[::]:8080")]
     listen: SocketAddr,
@@ -57,22 +63,23 @@ async fn main() -> anyhow::Result<()> {
         .with_env_filter(EnvFilter::try_new(&args.log)?)
         .with_writer(std::io::stderr)
         .init();
-    let client = client::client().await?;
-    let metrics = metrics::Metrics::new()?;
+    let metrics = Arc::new(metrics::Metrics::new()?);
+    let client = client::client(metrics.clone()).await?;
     let http = tokio::spawn(http::serve(args.listen, metrics.clone()));
-    let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), Reporter::from(MANAGED_BY)),
-        client,
-        world: Arc::default(),
-        versions: Versions {
-            operator: env!("CARGO_PKG_VERSION").to_owned(),
-            image: args.probe_image,
-        },
-        metrics,
-    });
+    let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
+    let context = |namespace| {
+        Arc::new(Context {
+            scope: Scope { client: client.clone(), namespace, metrics: metrics.clone() },
+            world: Arc::default(),
+            recorder: recorder.clone(),
+            versions: Versions {
+                operator: env!("CARGO_PKG_VERSION").to_owned(),
+                image: args.probe_image.clone(),
+            },
+        })
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "watching ConnectionProbes");
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -80,8 +87,36 @@ async fn main() -> anyhow::Result<()> {
         }
         tracing::info!("stopping");
     };
+    let stop = stop.shared();
+    let scopes = scopes(&args.watch_namespaces);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?scopes, "watching ConnectionProbes");
+    let controllers = scopes.into_iter().map(|scope| controller::run(context(scope), stop.clone()));
     tokio::select! {
-        () = controller::run(context, stop) => Ok(()),
+        _ = join_all(controllers) => Ok(()),
         served = http => Ok(served??),
+    }
+}
+
+/// The namespaces to look after, each once; `None`: all.
+fn scopes(namespaces: &[String]) -> BTreeSet<Option<String>> {
+    let named = namespaces.iter().map(|namespace| namespace.trim());
+    let named: BTreeSet<_> =
+        named.filter(|name| !name.is_empty()).map(|name| Some(name.to_owned())).collect();
+    if named.is_empty() { BTreeSet::from([None]) } else { named }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_all_namespaces_and_each_name_counts_once() {
+        let scopes = |text: &str| {
+            let args = ["operator", "--probe-image=i", "--watch-namespaces", text];
+            super::scopes(&Args::try_parse_from(args).unwrap().watch_namespaces)
+        };
+        assert_eq!(scopes(""), BTreeSet::from([None]));
+        let both = BTreeSet::from([Some("a".to_owned()), Some("b".to_owned())]);
+        assert_eq!(scopes("b, a,,b"), both);
     }
 }

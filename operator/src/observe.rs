@@ -3,6 +3,7 @@
 use crate::{
     cache::Cache,
     facts::{JobFacts, RunFacts},
+    metrics::Metrics,
     pods::{Pods, WORKLOADS_ANNOTATION, parse_workloads},
 };
 use api::{
@@ -10,7 +11,7 @@ use api::{
     names::{ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RUN_LABEL},
 };
 use futures::{
-    StreamExt,
+    Stream, StreamExt, TryStreamExt,
     channel::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
         oneshot,
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, Client, Resource, ResourceExt,
+    core::NamespaceResourceScope,
     runtime::{
         WatchStreamExt,
         reflector::ObjectRef,
@@ -40,6 +42,58 @@ pub(crate) struct World {
     pub(crate) jobs: Cache<Job>,
     /// Pods of Jobs.
     pub(crate) pods: Pods,
+}
+
+/// Where to look: in one namespace, or in all.
+pub(crate) struct Scope {
+    /// The API.
+    pub(crate) client: Client,
+    /// The namespace.
+    pub(crate) namespace: Option<String>,
+    /// Where interruptions are counted.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Scope {
+    /// The objects of a kind, as they change, for ever.
+    pub(crate) fn events<K: Watched>(
+        &self,
+        config: watcher::Config,
+    ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
+        let api = match &self.namespace {
+            Some(namespace) => Api::<K>::namespaced(self.client.clone(), namespace),
+            None => Api::<K>::all(self.client.clone()),
+        };
+        let (metrics, kind) = (self.metrics.clone(), K::kind(&()));
+        metrics.watch_restarted(&kind, 0);
+        watcher(api, config).default_backoff().inspect_err(move |error| {
+            metrics.watch_restarted(&kind, 1);
+            tracing::warn!(%kind, %error, "watch interrupted, resuming");
+        })
+    }
+}
+
+/// A namespaced kind that is watched.
+pub(crate) trait Watched:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + DeserializeOwned
+    + Debug
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Watched for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static
+{
 }
 
 impl World {
@@ -64,14 +118,14 @@ impl World {
     /// the probe that each change is about, after the change was taken in.
     pub(crate) async fn watch(
         self: &Arc<Self>,
-        client: &Client,
+        scope: &Scope,
     ) -> UnboundedReceiver<ObjectRef<ConnectionProbe>> {
         let (sender, receiver) = unbounded();
         let (runs, jobs, pods) = (self.clone(), self.clone(), self.clone());
         let listed = [
-            watch::<ConnectionProbeRun>(client, &sender, move |event| runs.observe_run(event)),
-            watch::<Job>(client, &sender, move |event| jobs.jobs.observe(event)),
-            watch::<Pod>(client, &sender, move |event| pods.pods.observe(&event)),
+            watch::<ConnectionProbeRun>(scope, &sender, move |event| runs.observe_run(event)),
+            watch::<Job>(scope, &sender, move |event| jobs.jobs.observe(event)),
+            watch::<Pod>(scope, &sender, move |event| pods.pods.observe(&event)),
         ];
         for listed in listed {
             // An error means that the watch has ended, and with it the process.
@@ -96,16 +150,13 @@ pub(crate) fn owned_by<K: Resource>(object: &K, uid: Option<&str>) -> bool {
 
 /// Watches our children of one kind: the label keeps strangers out of our memory. What is returned
 /// resolves when they have been listed once.
-fn watch<K>(
-    client: &Client,
+fn watch<K: Watched>(
+    scope: &Scope,
     changes: &UnboundedSender<ObjectRef<ConnectionProbe>>,
     observe: impl Fn(Event<K>) + Send + 'static,
-) -> oneshot::Receiver<()>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-{
+) -> oneshot::Receiver<()> {
     let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
-    let events = watcher(Api::<K>::all(client.clone()), ours).default_backoff();
+    let events = scope.events::<K>(ours);
     let (done, listed) = oneshot::channel();
     let (mut done, changes) = (Some(done), changes.clone());
     tokio::spawn(events.for_each(move |event| {
@@ -113,12 +164,8 @@ where
             Ok(Event::Apply(object) | Event::Delete(object) | Event::InitApply(object)) => {
                 (probe_of(object), false)
             }
-            Ok(Event::Init) => (None, false),
             Ok(Event::InitDone) => (None, true),
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), %error, "watch interrupted, resuming");
-                (None, false)
-            }
+            Ok(Event::Init) | Err(_) => (None, false),
         };
         event.into_iter().for_each(&observe);
         // Nobody listens any more: the process is about to end.

@@ -1,6 +1,7 @@
 //! `/ready` (the live signal), `/metrics` (Prometheus), `/healthz`.
 
 use crate::reporter::Reporter;
+use api::metrics::{CUTS, LANES, LANES_ENDED, Metric, UPTIME};
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::{
@@ -81,19 +82,10 @@ async fn metrics(State(board): State<Board>) -> (StatusCode, String) {
 /// Made anew for each scrape: the recorder is the only place where anything is counted.
 fn render(board: &Board, now: Instant) -> prometheus::Result<String> {
     let registry = Registry::new();
-    let lanes = IntGaugeVec::new(
-        opts("lanes", "Connections that are open, or not opened yet."),
-        &["workload", "arm", "state"],
-    )?;
-    let ended = IntCounterVec::new(
-        opts("lanes_ended_total", "Connections that ended, by outcome."),
-        &["workload", "arm", "outcome"],
-    )?;
-    let cuts = IntCounterVec::new(
-        opts("cuts_total", "Connections that were cut, by how the end looked."),
-        &["workload", "arm", "form"],
-    )?;
-    let uptime = IntGauge::with_opts(opts("uptime_seconds", "Seconds since the probe started."))?;
+    let lanes = IntGaugeVec::new(opts(&LANES), LANES.labels)?;
+    let ended = IntCounterVec::new(opts(&LANES_ENDED), LANES_ENDED.labels)?;
+    let cuts = IntCounterVec::new(opts(&CUTS), CUTS.labels)?;
+    let uptime = IntGauge::with_opts(opts(&UPTIME))?;
     for reporter in &board.reporters {
         reporter.look(|recorder| {
             let workload = recorder.workload();
@@ -122,8 +114,8 @@ fn render(board: &Board, now: Instant) -> prometheus::Result<String> {
     TextEncoder::new().encode_to_string(&registry.gather())
 }
 
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(format!("connectionprobe_probe_{name}"), help)
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
 }
 
 #[cfg(test)]

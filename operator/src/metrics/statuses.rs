@@ -1,0 +1,143 @@
+//! What the statuses of probes and runs say, as gauges.
+
+use super::sheet::{Sheet, count, seconds};
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, conditions,
+    metrics::{
+        LAST_MEASURED, LAST_RUN_CONNECTIONS, LAST_RUN_END, LAST_RUN_ENDINGS, LAST_RUN_FIRST_CUT,
+        LAST_RUN_LIFETIME, LAST_RUN_NUMBER, LAST_RUN_RESULT, LAST_RUN_SILENCE, LAST_RUN_START,
+        LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS, RUN_EXPECTED_END, RUN_START, STALLED,
+        STATE, SUSPENDED,
+    },
+    report::{Arm, ArmReport, Outcome},
+    text,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use prometheus::Result;
+use std::{collections::BTreeMap, sync::Arc};
+
+type Run<'a> = (&'a ConnectionProbeRun, &'a ConnectionProbeRunStatus);
+
+/// Writes all of it.
+pub(super) fn write(
+    sheet: &mut Sheet,
+    probes: &[Arc<ConnectionProbe>],
+    runs: &[Arc<ConnectionProbeRun>],
+) -> Result<()> {
+    let mut ended: BTreeMap<&str, Vec<Run<'_>>> = BTreeMap::new();
+    for run in runs {
+        let owner = run.owner_references().iter().find(|owner| owner.controller == Some(true));
+        let status = run.status.as_ref().filter(|status| status.has_ended());
+        if let (Some(owner), Some(status)) = (owner, status) {
+            ended.entry(&owner.uid).or_default().push((run, status));
+        }
+    }
+    for probe in probes {
+        let (namespace, name) = (probe.namespace().unwrap_or_default(), probe.name_any());
+        let id = [namespace.as_str(), name.as_str()];
+        of_probe(sheet, id, probe)?;
+        let uid = probe.uid().unwrap_or_default();
+        let past = ended.get(uid.as_str()).map(Vec::as_slice).unwrap_or_default();
+        if let Some((run, status)) = past.iter().max_by_key(|(run, _)| run.spec.number) {
+            of_last_run(sheet, id, run, status)?;
+        }
+        let measured = past.iter().filter(|(_, status)| status.verdict().measured());
+        if let Some(end) = measured.filter_map(|(_, status)| status.end_time.as_ref()).max() {
+            sheet.set(&LAST_MEASURED, &id, timestamp(end))?;
+        }
+    }
+    Ok(())
+}
+
+fn of_probe(sheet: &mut Sheet, id: [&str; 2], probe: &ConnectionProbe) -> Result<()> {
+    let [namespace, name] = id;
+    let status = probe.status.clone().unwrap_or_default();
+    let condition = |type_| status.conditions.iter().find(|condition| condition.type_ == type_);
+    if let Some(ready) = condition(conditions::READY) {
+        sheet.set(&STATE, &[namespace, name, &ready.reason], 1.0)?;
+    }
+    sheet.set(&STALLED, &id, flag(condition(conditions::STALLED).is_some()))?;
+    sheet.set(&SUSPENDED, &id, flag(probe.spec.suspend == Some(true)))?;
+    sheet.set(&RUN_ACTIVE, &id, flag(status.current_run.is_some()))?;
+    let Some(run) = &status.current_run else { return Ok(()) };
+    sheet.set(&RUN_START, &id, timestamp(&run.start_time))?;
+    sheet.set(&RUN_CUT_WORKLOADS, &id, count(run.workloads_cut.len()))?;
+    run.expected_end_time
+        .iter()
+        .try_for_each(|end| sheet.set(&RUN_EXPECTED_END, &id, timestamp(end)))
+}
+
+fn of_last_run(
+    sheet: &mut Sheet,
+    id: [&str; 2],
+    run: &ConnectionProbeRun,
+    status: &ConnectionProbeRunStatus,
+) -> Result<()> {
+    let [namespace, name] = id;
+    sheet.set(&LAST_RUN_NUMBER, &id, seconds(run.spec.number.saturating_mul(1000)))?;
+    sheet.set(&LAST_RUN_RESULT, &[namespace, name, status.verdict().as_str()], 1.0)?;
+    for (metric, time) in [(&LAST_RUN_START, &status.start_time), (&LAST_RUN_END, &status.end_time)]
+    {
+        time.iter().try_for_each(|time| sheet.set(metric, &id, timestamp(time)))?;
+    }
+    for arm in [Arm::Target, Arm::Control] {
+        for (workload, report) in status.arms(arm) {
+            of_arm(sheet, [namespace, name, workload, arm.as_str()], report)?;
+        }
+        let cuts = status.arms(arm).filter_map(|(_, report)| Some(report.cut_lifetime?.min_ms));
+        if let Some(first) = cuts.min() {
+            sheet.set(&LAST_RUN_FIRST_CUT, &[namespace, name, arm.as_str()], seconds(first))?;
+        }
+    }
+    Ok(())
+}
+
+fn of_arm(sheet: &mut Sheet, id: [&str; 4], report: &ArmReport) -> Result<()> {
+    let [namespace, name, workload, arm] = id;
+    let with = |label| [namespace, name, workload, arm, label];
+    for (outcome, n) in report.counts.by_outcome() {
+        sheet.set(&LAST_RUN_CONNECTIONS, &with(outcome.as_str()), f64::from(n))?;
+    }
+    if let Some(cut) = report.cut_lifetime {
+        for (stat, ms) in [("min", cut.min_ms), ("median", cut.median_ms), ("max", cut.max_ms)] {
+            sheet.set(&LAST_RUN_LIFETIME, &with(stat), seconds(ms))?;
+        }
+    }
+    if let Some(ms) = text::survivors(report) {
+        sheet.set(&LAST_RUN_SURVIVED, &id, seconds(ms))?;
+    }
+    for ((outcome, form, code), n) in endings(report) {
+        sheet.set(&LAST_RUN_ENDINGS, &[namespace, name, workload, arm, outcome, form, code], n)?;
+    }
+    let silences = |held: fn(&api::report::Rung) -> bool| {
+        report.ladder.iter().filter(move |rung| held(rung)).map(|rung| rung.silence_ms)
+    };
+    let longest = silences(|rung| rung.survived > 0).max();
+    let shortest = silences(|rung| rung.cut > 0).min();
+    for (rung, ms) in [("survived", longest), ("cut", shortest)] {
+        ms.iter().try_for_each(|ms| sheet.set(&LAST_RUN_SILENCE, &with(rung), seconds(*ms)))?;
+    }
+    Ok(())
+}
+
+/// How many ends looked alike, of those that are no survivors: outcome, form, SQLSTATE.
+fn endings(report: &ArmReport) -> BTreeMap<(&str, &str, &str), f64> {
+    let mut alike = BTreeMap::new();
+    for ending in report.endings.iter().filter(|ending| ending.outcome != Outcome::Survived) {
+        let form = ending.form.as_ref();
+        let code = form.and_then(|form| form.messages.first()).map(|message| message.code.as_str());
+        let word = form.map(|form| form.word.as_str());
+        let key = (ending.outcome.as_str(), word.unwrap_or_default(), code.unwrap_or_default());
+        *alike.entry(key).or_default() += f64::from(ending.n);
+    }
+    alike
+}
+
+fn timestamp(time: &Time) -> f64 {
+    seconds(time.0.as_millisecond())
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
