@@ -21,7 +21,7 @@ impl Scraped {
         Self { metrics, world, writer }
     }
 
-    fn probe(&mut self, name: &str, status: Value) {
+    fn probe(&mut self, name: &str, status: &Value) {
         let metadata = json!({ "name": name, "namespace": "ns", "uid": format!("uid-of-{name}") });
         let spec = json!({ "target": { "secretName": "s" }, "preset": "PulpPlan" });
         let probe = json!({
@@ -114,7 +114,7 @@ fn a_probe_whose_run_ended_and_whose_next_one_goes_on() {
     let mut scraped = Scraped::new();
     scraped.probe(
         "p",
-        json!({
+        &json!({
             "conditions": [{
                 "type": "Ready", "status": "False", "reason": "Progressing", "message": "",
                 "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -134,7 +134,7 @@ fn a_probe_whose_run_ended_and_whose_next_one_goes_on() {
 #[test]
 fn a_run_is_observed_when_it_ends_and_survivors_are_in_no_histogram() {
     let mut scraped = Scraped::new();
-    scraped.probe("p", json!({}));
+    scraped.probe("p", &json!({}));
     scraped.run(1, "idle", None);
     let before = scraped.lines().len();
     let ended = scraped.run(1, "idle", Some(report("idle")));
@@ -158,7 +158,7 @@ fn a_run_is_observed_when_it_ends_and_survivors_are_in_no_histogram() {
 #[test]
 fn a_thousand_runs_have_as_many_series_as_two_and_a_deleted_probe_has_none() {
     let mut scraped = Scraped::new();
-    scraped.probe("p", json!({}));
+    scraped.probe("p", &json!({}));
     let mut counts = Vec::new();
     for number in 1..=1000 {
         // A workload that is renamed again and again.
@@ -178,7 +178,7 @@ fn a_thousand_runs_have_as_many_series_as_two_and_a_deleted_probe_has_none() {
 #[test]
 fn what_is_served_is_what_the_catalogue_says() {
     let mut scraped = Scraped::new();
-    scraped.probe("p", json!({}));
+    scraped.probe("p", &json!({}));
     let run = scraped.run(1, "idle", Some(report("idle")));
     scraped.metrics.run_ended(&run);
     scraped.metrics.watch_restarted("Pod", 1);
