@@ -54,8 +54,7 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
 /// What deploy/install.yaml grants to the operator.
 fn granted() -> BTreeSet<String> {
     let manifests =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/install.yaml"))
-            .unwrap();
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/install.yaml")).unwrap();
     let documents: Vec<Value> = manifests
         .split("\n---\n")
         .map(|document| serde_saphyr::from_str(document).unwrap())
@@ -176,10 +175,15 @@ async fn a_role_for_probes_is_no_way_around_the_roles_for_secrets_pods_and_accou
         .await;
         allow("client", &["--verb=get", "--resource=secrets", "--resource-name=pulp-client"]);
         eventually("the role for the client's Secret", SOON, async || {
-            apply().contains("must be allowed to impersonate the service account probe").then_some(())
+            apply()
+                .contains("must be allowed to impersonate the service account probe")
+                .then_some(())
         })
         .await;
-        allow("account", &["--verb=impersonate", "--resource=serviceaccounts", "--resource-name=probe"]);
+        allow(
+            "account",
+            &["--verb=impersonate", "--resource=serviceaccounts", "--resource-name=probe"],
+        );
         eventually("the role for the service account", SOON, async || {
             apply().contains("created").then_some(())
         })

@@ -35,7 +35,7 @@ const COUNTS: [(&str, &str); 2] = [
 
 /// Labels that a PodMonitor does not give by itself.
 const POD_LABELS: [(&str, &str); 2] = [
-    ("__meta_kubernetes_pod_annotation_probes_pulpproject_org_probe", "probe"),
+    ("__meta_kubernetes_pod_annotation_probes_pulpproject_org_probe_name", "probe"),
     ("__meta_kubernetes_pod_label_probes_pulpproject_org_run", "run"),
 ];
 

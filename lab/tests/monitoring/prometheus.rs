@@ -30,7 +30,7 @@ scrape_configs:
   - { source_labels: [__meta_kubernetes_namespace], target_label: namespace }
   - { source_labels: [__meta_kubernetes_pod_name], target_label: pod }
   - { source_labels: [__meta_kubernetes_pod_label_probes_pulpproject_org_run], target_label: run }
-  - { source_labels: [__meta_kubernetes_pod_annotation_probes_pulpproject_org_probe], target_label: probe }
+  - { source_labels: [__meta_kubernetes_pod_annotation_probes_pulpproject_org_probe_name], target_label: probe }
 "#;
 
 pub(crate) struct Prometheus {
