@@ -128,16 +128,14 @@ impl Prometheus {
             |series: &&Value| series["values"].as_array().unwrap().iter().any(is_number);
         answer["result"].as_array().unwrap().iter().filter(has_numbers).count()
     }
-
-    /// What it wrote into its log.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
 }
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+        }
     }
 }
