@@ -7,7 +7,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-# Of the Prometheus data source's annotations, which these types leave out: where it reads them, Grafana has them.
+# Fields of an annotation that the Prometheus data source reads; these types leave out what belongs to one source alone.
 UNKNOWN = {"titleFormat", "textFormat", "tagKeys", "step", "useValueForTime"}
 
 
