@@ -16,6 +16,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -97,13 +98,20 @@ fn run(command: &str) {
     run_with(&[], command);
 }
 
+/// PATH with Helm on it.
+fn path() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let helm = Command::new(root().join("lab/tools/get")).arg("helm").output().unwrap();
+        let helm = String::from_utf8(helm.stdout).unwrap();
+        let folder = Path::new(helm.trim()).parent().unwrap_or(Path::new("."));
+        format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+    })
+}
+
 fn run_with(variables: &[(&str, &str)], command: &str) {
-    let helm = Command::new(root().join("lab/tools/get")).arg("helm").output().unwrap();
-    let helm = String::from_utf8(helm.stdout).unwrap();
-    let folder = Path::new(helm.trim()).parent().unwrap_or(Path::new(".")).display().to_string();
-    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
     let mut sh = Command::new("sh");
-    sh.args(["-c", command]).env("PATH", path).envs(variables.iter().copied());
+    sh.args(["-c", command]).env("PATH", path()).envs(variables.iter().copied());
     let output = sh.current_dir(root()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "`{command}`: {}", String::from_utf8_lossy(&said));

@@ -1,34 +1,13 @@
 //! The act and record steps: the only code that writes to the API. Every call is harmless when
 //! repeated, and every answer goes into the caches.
 
-use crate::{controller::Context, error::Error, job, observe::owned_by, plan::Action};
+use crate::{controller::Context, error::Error, job, kind::Kind, observe::owned_by, plan::Action};
 use api::{ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, ResourceExt,
     api::{DeleteParams, PostParams},
-    core::NamespaceResourceScope,
 };
-use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt::Debug, sync::Arc};
-
-/// What is written: a namespaced object of a known kind.
-trait Child:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + Serialize
-    + DeserializeOwned
-{
-}
-
-impl<K> Child for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-{
-}
+use std::sync::Arc;
 
 /// What became of an action.
 pub(crate) enum Acted {
@@ -71,7 +50,7 @@ pub(crate) async fn act(
 }
 
 /// Deletes a child, or finds that it is gone. What goes slowly is kept as it is until it is gone.
-async fn delete<K: Child, T>(
+async fn delete<K: Kind, T>(
     context: &Context,
     namespace: &str,
     name: &str,
@@ -116,7 +95,7 @@ fn is_terminating(status: &kube::core::Status) -> bool {
 }
 
 /// Creates a child, or finds that it is there: made by us before a crash, or by somebody else.
-async fn create<K: Child>(
+async fn create<K: Kind>(
     context: &Context,
     namespace: &str,
     child: &K,
@@ -180,7 +159,7 @@ pub(crate) async fn record_probe(
 
 /// Replaces a status, guarded by the resource version that the decision was based on. `None`: the
 /// object is gone.
-async fn replace_status<K: Child>(
+async fn replace_status<K: Kind>(
     context: &Context,
     namespace: &str,
     object: &K,

@@ -1,5 +1,5 @@
-//! The API client: kube's default with TCP_NODELAY, and counted. Without it, Nagle's algorithm and
-//! delayed ACKs add some 45 ms to the first write after a quiet time.
+//! The API client: kube's default with TCP_NODELAY. Without it, Nagle's algorithm and delayed ACKs add
+//! some 45 ms to the first write after a quiet time. Its requests are counted.
 
 use crate::metrics::Metrics;
 use futures::{FutureExt, future::BoxFuture};
@@ -14,8 +14,7 @@ use std::{
 };
 use tower::{Service, ServiceBuilder, layer::layer_fn};
 
-/// A client for the cluster that the process runs in, or the one of KUBECONFIG, and the namespace
-/// that it runs in.
+/// A client for the cluster that the process runs in, or the one of KUBECONFIG.
 ///
 /// # Errors
 /// There is no cluster to be found, or its configuration can't be used.

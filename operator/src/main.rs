@@ -5,7 +5,7 @@
 //! - [`controller`]: the sentence: observe, plan, act, record, announce, wake.
 //! - [`observe`], [`cache`], [`pods`], [`facts`]: what is known. No step reads the API.
 //! - [`plan`]: what to do about it. Pure: all of the product's behaviour is there.
-//! - [`act`], [`job`], [`announce`]: what is written.
+//! - [`act`], [`job`], [`announce`]: what is written. [`kind`]: of which kinds.
 //! - [`metrics`], [`http`], [`client`]: the rim.
 
 mod act;
@@ -17,6 +17,7 @@ mod error;
 mod facts;
 mod http;
 mod job;
+mod kind;
 mod metrics;
 mod observe;
 mod plan;

@@ -3,6 +3,7 @@
 use crate::{
     cache::Cache,
     facts::{JobFacts, RunFacts},
+    kind::Kind,
     metrics::Metrics,
     pods::{Pods, WORKLOADS_ANNOTATION, parse_workloads},
 };
@@ -21,15 +22,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::NamespaceResourceScope,
     runtime::{
         WatchStreamExt,
         reflector::ObjectRef,
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 /// Everything that the operator knows of its children, and its own writes to probes.
 #[derive(Default)]
@@ -56,7 +55,7 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// The objects of a kind, as they change, for ever.
-    pub(crate) fn events<K: Watched>(
+    pub(crate) fn events<K: Kind>(
         &self,
         config: watcher::Config,
     ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
@@ -71,29 +70,6 @@ impl Scope {
             tracing::warn!(%kind, %error, "watch interrupted, resuming");
         })
     }
-}
-
-/// A namespaced kind that is watched.
-pub(crate) trait Watched:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + DeserializeOwned
-    + Debug
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<K> Watched for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + Sync
-        + 'static
-{
 }
 
 impl World {
@@ -150,7 +126,7 @@ pub(crate) fn owned_by<K: Resource>(object: &K, uid: Option<&str>) -> bool {
 
 /// Watches our children of one kind: the label keeps strangers out of our memory. What is returned
 /// resolves when they have been listed once.
-fn watch<K: Watched>(
+fn watch<K: Kind>(
     scope: &Scope,
     changes: &UnboundedSender<ObjectRef<ConnectionProbe>>,
     observe: impl Fn(Event<K>) + Send + 'static,
@@ -177,7 +153,7 @@ fn watch<K: Watched>(
 }
 
 /// The probe that a child belongs to.
-fn probe_of<K: Resource>(child: &K) -> Option<ObjectRef<ConnectionProbe>> {
+pub(crate) fn probe_of<K: Resource>(child: &K) -> Option<ObjectRef<ConnectionProbe>> {
     let name = child.annotations().get(PROBE_ANNOTATION)?;
     Some(ObjectRef::new(name).within(&child.namespace()?))
 }

@@ -2,11 +2,11 @@
 //! observed once: by whoever writes its end.
 
 use super::{counter, sheet::seconds};
+use crate::observe;
 use api::{
     ConnectionProbe, ConnectionProbeRun,
     conditions::Verdict,
     metrics::{CONNECTION_LIFETIME, CONNECTIONS_ENDED, LIFETIME_BUCKETS, RUNS},
-    names::PROBE_ANNOTATION,
     report::{Arm, ArmReport, Counts, Outcome},
 };
 use kube::ResourceExt;
@@ -145,7 +145,8 @@ impl EndedRuns {
 }
 
 fn probe_of(run: &ConnectionProbeRun) -> Option<Probe> {
-    Some((run.namespace()?, run.annotations().get(PROBE_ANNOTATION)?.clone()))
+    let probe = observe::probe_of(run)?;
+    Some((probe.namespace?, probe.name))
 }
 
 /// The lifetimes of connections that were cut, in milliseconds: of those that are told one by one, and
