@@ -35,7 +35,7 @@ images: build ## The image. IMAGE=registry/name:tag PUSH=1 pushes it to your reg
 deploy: ## The manifests, CRDs included, with IMAGE=…, on standard output: make -s deploy IMAGE=… | kubectl apply -f -
 	@sed 's|localhost/connection-probe:dev|$(IMAGE)|g' deploy/install.yaml
 
-generate: ## Writes generated files anew: CRDs, snapshots, the chart's CRDs, the manifests of deploy/.
+generate: ## Writes generated files anew: CRDs, the pages of fields and metrics, snapshots, the manifests of deploy/.
 	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -p api --quiet
 	charts/render
 

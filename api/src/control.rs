@@ -4,9 +4,7 @@ use crate::target::{SecretKeys, Target, Tls};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// A second path to compare with, usually straight to the database: every workload holds the same
-/// connections there, from the same pod. What is not written is taken from `target`; with a Secret of
-/// its own, neither `keys` nor `host` is.
+/// A second path: what is not written is the target's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -18,7 +18,9 @@ pub struct Measurement {
     /// The endpoint to measure, and the credentials.
     pub target: Target,
 
-    /// See [`Control`].
+    /// A second path to compare with, usually straight to the database: every workload holds the same
+    /// connections there, from the same pod. What is not written is taken from `target`; with a Secret of
+    /// its own, neither `keys` nor `host` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
 
@@ -50,7 +52,8 @@ pub struct Measurement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
 
-    /// See [`Tcp`].
+    /// TCP's timers on our side. Absent members are the kernel's: keepalive is on, after two hours as a
+    /// rule, which is what libpq does. The result tells the values that were in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<Tcp>,
 

@@ -5,8 +5,7 @@ use kube::core::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// TCP's timers on our side. Absent members are the kernel's: keepalive is on, after two hours as a
-/// rule, which is what libpq does. The result tells the values that were in force.
+/// TCP's timers on our side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tcp {

@@ -1,16 +1,13 @@
-//! docs/fields.md is in step with the schemas. `GENERATE=1 cargo test -p lab --test fields` writes it anew.
+//! docs/fields.md: the schemas as a table.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
-
+use super::check;
 use api::{ConnectionProbe, ConnectionProbeRun};
 use kube::CustomResourceExt;
 use serde_json::{Map, Value};
-use std::{env, fmt::Write, fs};
-
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fields.md");
+use std::fmt::Write;
 
 const HEAD: &str = "# Fields\n\n\
-    Generated from the schemas: change the types in `api/src`, not this file. `kubectl explain cprobe.spec` says the same.\n\
+    Generated from the schemas by `make generate`: change the types in `api/src`, not this file. `kubectl explain cprobe.spec` says the same.\n\
     `[]` stands for each item of a list. What is not marked **required** may be left out.\n";
 
 /// Kubernetes' own types, and what is said elsewhere on this page.
@@ -37,11 +34,12 @@ fn the_fields_are_in_step() {
             rows(&mut page, "", schema);
         }
     }
-    if env::var_os("GENERATE").is_some() {
-        fs::write(FILE, &page).unwrap();
-    }
-    let committed = fs::read_to_string(FILE).unwrap_or_default();
-    assert!(committed == page, "docs/fields.md is stale: run this with GENERATE=1");
+    check("docs/fields.md", &page);
+}
+
+/// Whether the fields of a field are left out, and what is said of it then.
+pub(super) fn not_opened(path: &str) -> Option<&'static str> {
+    NOT_OPENED.iter().find(|(end, _)| path.ends_with(end)).map(|(_, words)| *words)
 }
 
 /// A row for each field of an object, each followed by its own fields.
@@ -50,8 +48,8 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
     let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
     for (name, field) in schema["properties"].as_object().unwrap_or(&none) {
         let path = format!("{path}.{name}");
-        let foreign = NOT_OPENED.iter().find(|(end, _)| path.ends_with(end));
-        let kind = foreign.map_or_else(|| type_of(field), |(_, words)| (*words).to_owned());
+        let foreign = not_opened(&path);
+        let kind = foreign.map_or_else(|| type_of(field), str::to_owned);
         let required = if required.iter().any(|r| r == name) { "**required** " } else { "" };
         writeln!(page, "| `{}` | {required}{kind} | {} |", &path[1..], said(field)).unwrap();
         if foreign.is_none() {
