@@ -4,7 +4,9 @@
 use api::{ConnectionProbe, ConnectionProbeRun, ConnectionProbeStatus, conditions};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{Api, Client, api::ListParams};
+use serde::de::DeserializeOwned;
 use std::{
+    fmt::Debug,
     fs,
     future::Future,
     io::Write,
@@ -190,19 +192,19 @@ impl Namespace {
 
     /// The runs, in the order of their numbers.
     pub async fn runs(&self) -> Vec<ConnectionProbeRun> {
-        let mut runs: Vec<ConnectionProbeRun> = self.list().await;
+        let mut runs = all(self.api::<ConnectionProbeRun>()).await;
         runs.sort_by_key(|run| run.spec.number);
         runs
     }
 
     /// The Jobs.
     pub async fn jobs(&self) -> Vec<Job> {
-        self.list().await
+        all(self.api()).await
     }
 
     /// The pods.
     pub async fn pods(&self) -> Vec<Pod> {
-        self.list().await
+        all(self.api()).await
     }
 
     /// Waits until every pod of a going run holds its connections.
@@ -217,18 +219,6 @@ impl Namespace {
             (ready == pods).then_some(())
         })
         .await;
-    }
-
-    /// All objects of a kind in this namespace.
-    async fn list<K>(&self) -> Vec<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        let all = self.api::<K>().list(&ListParams::default()).await;
-        all.expect("the API answers").items
     }
 
     /// The API of a kind in this namespace.
@@ -259,4 +249,9 @@ impl Namespace {
             eprintln!("---- kubectl {}\n{}", command.join(" "), self.kubectl(command).text);
         }
     }
+}
+
+/// All objects that an API has.
+async fn all<K: Clone + Debug + DeserializeOwned>(api: Api<K>) -> Vec<K> {
+    api.list(&ListParams::default()).await.expect("the API answers").items
 }

@@ -20,3 +20,4 @@ pub mod postgres;
 pub mod recording;
 pub mod relay;
 pub mod server;
+pub mod tools;

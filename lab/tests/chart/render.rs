@@ -1,5 +1,6 @@
 //! helm and what it renders.
 
+use lab::tools::tool;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -18,11 +19,6 @@ pub(crate) fn chart() -> String {
     root().join("charts/connection-probe-operator").display().to_string()
 }
 
-/// Where `lab/tools/get` has something.
-pub(crate) fn tool(name: &str) -> String {
-    run(Command::new(root().join("lab/tools/get")).arg(name)).unwrap().trim().to_owned()
-}
-
 /// Standard output of a command, or everything that it said as it failed.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -34,7 +30,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
 }
 
 pub(crate) fn helm(args: &[&str]) -> Result<String, String> {
-    static HELM: OnceLock<String> = OnceLock::new();
+    static HELM: OnceLock<PathBuf> = OnceLock::new();
     run(Command::new(HELM.get_or_init(|| tool("helm"))).args(args))
 }
 

@@ -1,7 +1,8 @@
 //! kubeconform, with schemas from this machine: Kubernetes' own from PyPI, those of our CRDs and of the Prometheus
 //! Operator's from the CRDs themselves.
 
-use crate::render::{parsed, root, run, tool};
+use crate::render::{parsed, root, run};
+use lab::tools::tool;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -16,7 +17,7 @@ pub(crate) const VERSIONS: [&str; 2] = ["1.33.0", "1.36.0"];
 
 /// kubeconform's summary of a stream of YAML, by this version of Kubernetes, or what it has against it.
 pub(crate) fn checked(stream: &str, version: &str) -> Result<String, String> {
-    static TOOLS: OnceLock<(String, TempDir)> = OnceLock::new();
+    static TOOLS: OnceLock<(PathBuf, TempDir)> = OnceLock::new();
     let (kubeconform, schemas) = TOOLS.get_or_init(|| (tool("kubeconform"), schemas()));
     // Its name decides whether it is read at all.
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
@@ -33,7 +34,7 @@ pub(crate) fn checked(stream: &str, version: &str) -> Result<String, String> {
 /// A folder for each version, and one for custom resources, with files as kubeconform looks for them.
 fn schemas() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let kubernetes = PathBuf::from(tool("schemas"));
+    let kubernetes = tool("schemas");
     for version in VERSIONS {
         let to = folder.path().join(version);
         fs::create_dir(&to).unwrap();
@@ -51,7 +52,7 @@ fn schemas() -> TempDir {
 
 fn of_crds(folder: &Path) {
     fs::create_dir(folder).unwrap();
-    let monitoring = PathBuf::from(tool("monitoring-crds"));
+    let monitoring = tool("monitoring-crds");
     let files = ["servicemonitors", "podmonitors", "prometheusrules"]
         .map(|name| monitoring.join(format!("monitoring.coreos.com_{name}.yaml")));
     let ours = fs::read_dir(root().join("crds")).unwrap().map(|entry| entry.unwrap().path());

@@ -42,19 +42,10 @@ fn generate() -> bool {
     env::var_os("GENERATE").is_some()
 }
 
-/// Runs lab/tools/gitops, which is built first: what it says, or why it can't.
+/// Runs lab/tools/gitops: what it says, or why it can't.
 fn tool(args: &[&Path]) -> Result<Value, String> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let tool = BUILT.get_or_init(|| {
-        let tool = file("target/tools/gitops");
-        let mut go = Command::new("go");
-        go.env("CGO_ENABLED", "0").args(["build", "-trimpath", "-o"]).arg(&tool).arg(".");
-        let built = go.current_dir(file("lab/tools/gitops")).output().unwrap();
-        // Inside the lab there is no registry.
-        let said = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "build it once outside of the lab: {said}");
-        tool
-    });
+    static GITOPS: OnceLock<PathBuf> = OnceLock::new();
+    let tool = GITOPS.get_or_init(|| lab::tools::tool("gitops"));
     let output = Command::new(tool).args(args).output().unwrap();
     match output.status.success() {
         true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
