@@ -10,7 +10,7 @@ use api::{
     },
 };
 use ended_runs::EndedRuns;
-use kube::runtime::reflector::Store;
+use kube::{ResourceExt, runtime::reflector::Store};
 use prometheus::{
     Histogram, HistogramOpts, HistogramTimer, IntCounterVec, Opts, Registry, TextEncoder,
     process_collector::ProcessCollector,
@@ -155,6 +155,12 @@ fn counter(metric: &Metric, registry: &Registry) -> prometheus::Result<IntCounte
     let counter = IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
     registry.register(Box::new(counter.clone()))?;
     Ok(counter)
+}
+
+/// The uid of the probe that a run belongs to.
+fn owner(run: &ConnectionProbeRun) -> Option<&str> {
+    let owner = run.owner_references().iter().find(|owner| owner.controller == Some(true));
+    owner.map(|owner| owner.uid.as_str())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What became of the connections of ended runs, added up while the process lives. Each run is
 //! observed once: by whoever writes its end.
 
-use super::{counter, sheet::seconds};
+use super::{counter, owner, sheet::seconds};
 use crate::observe;
 use api::{
     ConnectionProbe, ConnectionProbeRun,
@@ -46,14 +46,19 @@ impl EndedRuns {
     }
 
     /// Drops the series of probes that are gone, and begins those of runs that go on: a counter that
-    /// appears with its first value shows no increase.
+    /// appears with its first value shows no increase. A run that was left behind by a deleted probe is
+    /// none of a new probe of that name.
     pub(super) fn keep(&self, probes: &[Arc<ConnectionProbe>], runs: &[Arc<ConnectionProbeRun>]) {
-        let known: BTreeSet<Probe> = probes
+        let known: BTreeMap<String, Probe> = probes
             .iter()
-            .map(|probe| (probe.namespace().unwrap_or_default(), probe.name_any()))
+            .map(|probe| {
+                let id = (probe.namespace().unwrap_or_default(), probe.name_any());
+                (probe.uid().unwrap_or_default(), id)
+            })
             .collect();
+        let ids: BTreeSet<&Probe> = known.values().collect();
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<Probe> = series.keys().filter(|id| !known.contains(*id)).cloned().collect();
+        let gone: Vec<Probe> = series.keys().filter(|id| !ids.contains(id)).cloned().collect();
         for probe in gone {
             let lanes = series.remove(&probe).unwrap_or_default();
             lanes.iter().for_each(|lanes| self.drop_lanes(&probe, lanes));
@@ -67,8 +72,8 @@ impl EndedRuns {
             run.status.as_ref().is_none_or(|status| !status.has_ended())
         };
         for run in runs.iter().filter(goes_on) {
-            if let Some(probe) = probe_of(run).filter(|probe| known.contains(probe)) {
-                self.begin(&probe, run);
+            if let Some(probe) = owner(run).and_then(|uid| known.get(uid)) {
+                self.begin(probe, run);
             }
         }
     }
@@ -102,6 +107,9 @@ impl EndedRuns {
             .flat_map(|workload| arms().map(|arm| (workload.name.clone(), arm)))
             .collect();
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        if series.get(probe) == Some(&lanes) {
+            return;
+        }
         let before = series.insert(probe.clone(), lanes.clone()).unwrap_or_default();
         before.difference(&lanes).for_each(|gone| self.drop_lanes(probe, gone));
         for verdict in Verdict::ALL {

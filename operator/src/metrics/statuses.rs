@@ -1,6 +1,9 @@
 //! What the statuses of probes and runs say, as gauges.
 
-use super::sheet::{Sheet, count, seconds};
+use super::{
+    owner,
+    sheet::{Sheet, count, seconds},
+};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, conditions,
     metrics::{
@@ -27,10 +30,9 @@ pub(super) fn write(
 ) -> Result<()> {
     let mut ended: BTreeMap<&str, Vec<Run<'_>>> = BTreeMap::new();
     for run in runs {
-        let owner = run.owner_references().iter().find(|owner| owner.controller == Some(true));
         let status = run.status.as_ref().filter(|status| status.has_ended());
-        if let (Some(owner), Some(status)) = (owner, status) {
-            ended.entry(&owner.uid).or_default().push((run, status));
+        if let (Some(uid), Some(status)) = (owner(run), status) {
+            ended.entry(uid).or_default().push((run, status));
         }
     }
     for probe in probes {

@@ -156,6 +156,20 @@ fn a_run_is_observed_when_it_ends_and_survivors_are_in_no_histogram() {
 }
 
 #[test]
+fn a_run_that_a_deleted_probe_left_behind_drops_no_series() {
+    let mut scraped = Scraped::new();
+    scraped.probe("p", &json!({}));
+    let ended = scraped.run(1, "idle", Some(report("idle")));
+    scraped.metrics.run_ended(&ended);
+    let before = scraped.of_probes();
+    let mut left_behind = (*scraped.run(2, "other", None)).clone();
+    left_behind.metadata.owner_references = None;
+    left_behind.metadata.resource_version = Some("3".into());
+    scraped.world.runs.wrote(left_behind);
+    assert_eq!(scraped.of_probes(), before);
+}
+
+#[test]
 fn a_thousand_runs_have_as_many_series_as_two_and_a_deleted_probe_has_none() {
     let mut scraped = Scraped::new();
     scraped.probe("p", &json!({}));
