@@ -89,7 +89,7 @@ async fn every_query_of_the_dashboard_has_an_answer() {
             assert!(!values.as_array().unwrap().is_empty(), "no value of ${name}: {series}");
         }
         the_numbers_are_those_of_the_runs(&ns, &prometheus);
-        the_alerts_are_evaluated(&ns, &prometheus);
+        the_rules_are_evaluated(&ns, &prometheus);
     })
     .await;
 }
@@ -136,10 +136,13 @@ fn the_numbers_are_those_of_the_runs(ns: &Namespace, prometheus: &Prometheus) {
 }
 
 /// A run that was cut after 20 seconds is earlier than expected, and that is told.
-fn the_alerts_are_evaluated(ns: &Namespace, prometheus: &Prometheus) {
+fn the_rules_are_evaluated(ns: &Namespace, prometheus: &Prometheus) {
     let rules = prometheus.api("rules", &[]);
-    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+    let groups = rules["groups"].as_array().unwrap().iter();
+    for rule in groups.flat_map(|group| group["rules"].as_array().unwrap()) {
         assert_eq!(rule["health"], "ok", "{rule}");
+        let recorded = rule["type"] == "recording";
+        assert!(!recorded || !prometheus.now(rule["name"].as_str().unwrap()).is_empty(), "{rule}");
     }
     let alerts = format!("ALERTS{{probe_namespace=\"{}\"}}", ns.name);
     let told: Vec<String> = prometheus

@@ -175,7 +175,7 @@ fn every_metric_that_is_asked_for_exists() {
     let dashboard = dashboard::read();
     let of_dashboard = dashboard::queries(&dashboard).into_iter().map(|q| q.expression);
     let of_variables = dashboard::variables(&dashboard).into_iter().map(|(_, series, _)| series);
-    let of_rules = rules::alerts().into_iter().map(|rule| text(&rule["expr"]));
+    let of_rules = rules::rules().into_iter().map(|rule| text(&rule["expr"]));
     let mut asked = BTreeSet::new();
     for expression in of_dashboard.chain(of_variables).chain(of_rules) {
         for selector in promql::selectors(&expression) {
@@ -206,14 +206,14 @@ fn the_probe_pods_are_scraped_here_as_the_chart_has_them_scraped() {
 }
 
 #[test]
-fn alerts_fire_on_what_they_should() {
+fn rules_say_what_they_should() {
     let tests = ["rules.test.yaml", "gone.test.yaml"].map(|name| path(TESTS).join(name));
     run(Command::new("promtool").args(["check", "rules"]).arg(path(rules::FILE)));
     run(Command::new("promtool").args(["test", "rules"]).args(tests));
 }
 
 #[test]
-fn alerts_hold_where_a_namespace_sees_only_its_own_series() {
+fn rules_hold_where_a_namespace_sees_only_its_own_series() {
     let folder = tempfile::tempdir().unwrap();
     rules::write_confined(&folder.path().join("rules.json"), "tools");
     let tests = ["rules.test.yaml", "confined.test.yaml"].map(|name| {
