@@ -6,7 +6,7 @@ use api::{
     ConnectionProbe, ConnectionProbeRun,
     metrics::{CATALOGUE, Metric},
 };
-use kube::CustomResourceExt;
+use kube::{CustomResourceExt, ResourceExt};
 use serde_json::Value;
 use std::{fs, path::PathBuf};
 
@@ -26,7 +26,10 @@ fn check(file: &str, generated: &str) {
 
 #[test]
 fn crds_are_in_step() {
-    for crd in [ConnectionProbe::crd(), ConnectionProbeRun::crd()] {
+    for mut crd in [ConnectionProbe::crd(), ConnectionProbeRun::crd()] {
+        // CRDs can be older or newer than the operator.
+        crd.annotations_mut()
+            .insert("probes.pulpproject.org/version".into(), env!("CARGO_PKG_VERSION").into());
         let yaml = format!("{HEAD}{}", serde_saphyr::to_string(&crd).unwrap());
         // A chart can read its own files only.
         for folder in ["crds", "charts/connection-probe-operator/crd-files"] {

@@ -221,8 +221,8 @@ fn older_chart() -> TempDir {
     for crd in CRDS {
         let file = format!("{crd}.yaml");
         let text = fs::read_to_string(root().join("crds").join(&file)).unwrap();
-        let keep = "\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
-        let older = text.replace(COLUMN, "").replacen("\nmetadata:\n", keep, 1);
+        let keep = "\n  annotations:\n    helm.sh/resource-policy: keep\n";
+        let older = text.replace(COLUMN, "").replacen("\n  annotations:\n", keep, 1);
         assert!(crd != CRDS[0] || !older.contains(COLUMN.trim()) && text.contains(COLUMN), "{crd}");
         fs::write(folder.path().join("crd-files").join(file), older).unwrap();
     }
