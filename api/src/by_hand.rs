@@ -26,7 +26,7 @@ pub fn run(
     let measurement = &probe.spec.measurement;
     let spec = ConnectionProbeRunSpec {
         number: 1,
-        trigger: Trigger { type_: TriggerType::Created, token: probe.spec.run_id.clone() },
+        trigger: Trigger { token: probe.spec.run_id.clone(), ..Trigger::new(TriggerType::Created) },
         measurement: MeasurementRecord {
             as_written: measurement.clone(),
             settled: measurement.settled(),
@@ -61,15 +61,15 @@ pub fn run(
 /// A report needs no room in a termination message here, but it stays within the schema.
 fn result(mut report: Report) -> WorkloadResult {
     report.bound();
+    let workload = report.workload.clone();
     let mut endings = report.arms.iter().flat_map(|arm| &arm.endings);
     let interrupted = endings.any(|ending| ending.reason == Some(Inconclusive::Interrupted));
     WorkloadResult {
-        workload: report.workload.clone(),
         attempt: 1,
         state: WorkloadState::Reported,
         reason: interrupted.then_some(Inconclusive::Interrupted),
-        message: None,
         report: Some(report),
+        ..WorkloadResult::new(workload)
     }
 }
 

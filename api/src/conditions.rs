@@ -27,6 +27,8 @@ pub enum State {
     Waiting(Waiting),
     /// Nothing starts while suspended; the verdict is of the last run.
     Suspended(Option<Verdict>),
+    /// Runs come and go by the clock; the verdict is of the last one that ended.
+    Scheduled(Option<Verdict>),
     /// The run ended.
     Ended(Verdict),
 }
@@ -68,6 +70,8 @@ pub enum Verdict {
     ConnectFailed,
     /// The run was ended by a newer one.
     Superseded,
+    /// The run was ended by a person.
+    Cancelled,
 }
 
 impl WaitingReason {
@@ -86,12 +90,13 @@ impl WaitingReason {
 
 impl Verdict {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Measured,
         Self::PartlyConclusive,
         Self::Inconclusive,
         Self::ConnectFailed,
         Self::Superseded,
+        Self::Cancelled,
     ];
 
     /// The reason as it stands in conditions.
@@ -103,6 +108,7 @@ impl Verdict {
             Self::Inconclusive => "Inconclusive",
             Self::ConnectFailed => "ConnectFailed",
             Self::Superseded => "Superseded",
+            Self::Cancelled => "Cancelled",
         }
     }
 
@@ -122,6 +128,7 @@ impl State {
             Self::Progressing => "Progressing",
             Self::Waiting(waiting) => waiting.reason.as_str(),
             Self::Suspended(_) => "Suspended",
+            Self::Scheduled(_) => "Scheduled",
             Self::Ended(verdict) => verdict.as_str(),
         }
     }
@@ -154,7 +161,9 @@ impl State {
                 let extra = if *needs_a_person { STALLED } else { RECONCILING };
                 ("False", ("Unknown", reason), Some(extra))
             }
-            Self::Suspended(verdict) => ("True", succeeded(*verdict), None),
+            Self::Suspended(verdict) | Self::Scheduled(verdict) => {
+                ("True", succeeded(*verdict), None)
+            }
             Self::Ended(verdict) if verdict.measured() => ("True", succeeded(Some(*verdict)), None),
             Self::Ended(verdict) => ("False", succeeded(Some(*verdict)), Some(STALLED)),
         };
@@ -201,10 +210,13 @@ mod tests {
             waiting(true),
             State::Suspended(None),
             State::Suspended(Some(Verdict::Inconclusive)),
+            State::Scheduled(None),
+            State::Scheduled(Some(Verdict::Measured)),
             State::Ended(Verdict::Measured),
             State::Ended(Verdict::PartlyConclusive),
             State::Ended(Verdict::Inconclusive),
             State::Ended(Verdict::ConnectFailed),
+            State::Ended(Verdict::Cancelled),
         ]
         .iter()
         .map(line)

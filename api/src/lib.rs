@@ -39,6 +39,7 @@ pub mod preset;
 pub mod probe;
 pub mod report;
 pub mod run;
+pub mod scheduling;
 pub mod schema;
 pub mod secret_keys;
 pub mod settings;

@@ -53,6 +53,8 @@ metrics! { ENDED_RUNS, "Of all runs that ended while the operator was there.":
         "Connections of ended runs, by outcome.";
     RUNS "connectionprobe_runs_total" Counter &["probe_namespace", "probe", "result"],
         "Ended runs, by result.";
+    SCHEDULE_MISSED "connectionprobe_schedule_missed_total" Counter PROBE,
+        "Scheduled runs that were not started in time. Absent while there was none.";
 }
 
 metrics! { LAST_RUN, "Of the last run that ended, from its status: there again after a restart.":
@@ -90,6 +92,10 @@ metrics! { NOW, "Of probes, from their status: there again after a restart.":
     STALLED "connectionprobe_stalled" Gauge PROBE, "1 if a person must do something, else 0.";
     SUSPENDED "connectionprobe_suspended" Gauge PROBE, "1 if nothing starts, else 0.";
     RUN_ACTIVE "connectionprobe_run_active" Gauge PROBE, "1 while a run is going on, else 0.";
+    SCHEDULE_NEXT "connectionprobe_schedule_next_timestamp_seconds" Gauge PROBE,
+        "For when the next scheduled run is due; in the past while one that is due waits. Absent without a schedule.";
+    SCHEDULE_LAST "connectionprobe_schedule_last_timestamp_seconds" Gauge PROBE,
+        "For when the last scheduled run was due. Absent if there was none.";
     RUN_START "connectionprobe_run_start_timestamp_seconds" Gauge PROBE,
         "When the run was started that is going on. Absent if there is none.";
     RUN_EXPECTED_END "connectionprobe_run_expected_end_timestamp_seconds" Gauge PROBE,

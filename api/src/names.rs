@@ -5,6 +5,10 @@
 pub const GROUP: &str = "probes.pulpproject.org";
 /// Value of `app.kubernetes.io/managed-by` on everything the operator makes.
 pub const MANAGED_BY: &str = "connection-probe-operator";
+/// Annotation that a user sets on a probe: a new value starts a run.
+pub const REQUESTED_AT_ANNOTATION: &str = "probes.pulpproject.org/requestedAt";
+/// Annotation that a user sets on a probe: the number of the run to end.
+pub const CANCEL_ANNOTATION: &str = "probes.pulpproject.org/cancel";
 /// Label on runs, Jobs and pods: the probe's name, cut and hashed if it is too long for a label.
 pub const PROBE_LABEL: &str = "probes.pulpproject.org/probe";
 /// Annotation on runs, Jobs and pods: the probe's whole name.

@@ -1,13 +1,15 @@
 //! `ConnectionProbe`: what to measure and when. The only thing a user writes.
 
-use crate::{lifetime::Spread, measurement::Measurement, report::Arm, schema};
+use crate::{
+    lifetime::Spread, measurement::Measurement, report::Arm, scheduling::Scheduling, schema,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Measures how long PostgreSQL connections live on a path, and how they end. Applying one starts a
-/// run; changing the measured part or `runID` starts another.
+/// run; changing the measured part or `runID` starts another; a `schedule` starts them by the clock.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "probes.pulpproject.org",
@@ -22,9 +24,13 @@ use serde::{Deserialize, Serialize};
         .message("write either preset or workloads"),
     validation = Rule::new("!has(self.spec.applicationName) || !has(self.spec.client) || self.spec.client == 'Raw'")
         .message("Psycopg and Django send no application_name, as Pulp does: remove applicationName, or write client: Raw"),
+    validation = Rule::new("has(self.spec.schedule) || (!has(self.spec.timeZone) && !has(self.spec.startingDeadlineSeconds) && !has(self.spec.concurrencyPolicy))")
+        .message("timeZone, startingDeadlineSeconds and concurrencyPolicy belong to a schedule: write schedule, or remove them"),
+    validation = Rule::new("!has(self.spec.schedule) || !self.spec.schedule.contains('TZ')")
+        .message("write the time zone as timeZone: Europe/Prague, beside the schedule"),
     validation = Rule::new("!has(self.spec.podTemplate) || !has(self.spec.podTemplate.affinity) || !has(self.spec.podTemplate.affinity.podAffinity) || (has(self.spec.placement) && self.spec.placement == 'Spread')")
         .message("placement SameNode is a podAffinity itself: write placement: Spread beside one of your own"),
-    doc = "Measures how long PostgreSQL connections live on a path, and how they end. Applying one starts a run; changing the measured part or runID starts another.",
+    doc = "Measures how long PostgreSQL connections live on a path, and how they end. Applying one starts a run; changing the measured part or runID starts another; a schedule starts them by the clock.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -41,6 +47,7 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.lastRun.number",
         priority = 1
     ),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextScheduleTime", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.summary", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -56,8 +63,12 @@ pub struct ConnectionProbeSpec {
     #[schemars(length(min = 1, max = 128))]
     pub run_id: Option<String>,
 
+    /// When runs start by themselves.
+    #[serde(flatten)]
+    pub scheduling: Scheduling,
+
     /// While true, nothing starts. A run that is going on goes on. At resume, one run is made up
-    /// for what changed in between.
+    /// for what changed in between, or for what the schedule missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
@@ -101,6 +112,17 @@ pub struct ConnectionProbeStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub recent_runs: Vec<RecentRun>,
+    /// For when the last scheduled run was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+    /// For when the next scheduled run is due. It lies in the past while a run that is due waits: for the
+    /// end of another, or for the end of a suspension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
+    /// The annotation `requestedAt` that was answered last, by a run or by a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_handled_request: Option<String>,
     /// The `runID` that started a run last.
     #[serde(default, rename = "lastHandledRunID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -4,7 +4,7 @@ use crate::{
     Inventory,
     conditions::Verdict,
     measurement::Measurement,
-    report::{Arm, ArmReport, Inconclusive, Outcome, Report},
+    report::{Arm, ArmReport, Counts, Inconclusive, Outcome, Report},
     schema,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -58,6 +58,13 @@ pub struct Trigger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub token: Option<String>,
+    /// The probe's annotation `requestedAt` when the run was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub requested_at: Option<String>,
+    /// For when the schedule wanted the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_time: Option<Time>,
 }
 
 /// Kinds of triggers. More may be added: clients must tolerate unknown values.
@@ -69,6 +76,10 @@ pub enum TriggerType {
     SpecChanged,
     /// It got a new `runID`.
     RunID,
+    /// It got a new annotation `requestedAt`.
+    Requested,
+    /// Its schedule wanted it.
+    Scheduled,
 }
 
 /// A measurement as the user wrote it, and with everything filled in.
@@ -116,6 +127,9 @@ pub struct ConnectionProbeRunStatus {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Time>,
+    /// When its last connection should have ended, as far as its pods were started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_end_time: Option<Time>,
     /// How long it took, such as `57m36s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -168,6 +182,38 @@ pub struct WorkloadResult {
     /// The report as the probe delivered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// An earlier attempt that the cluster ended. It is repeated once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<Interruption>,
+}
+
+/// What an attempt had seen when the cluster ended it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Interruption {
+    /// The attempt.
+    pub attempt: i32,
+    /// What ended it.
+    pub reason: Inconclusive,
+    /// What was known by then; nothing where no report was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    pub arms: Vec<InterruptedArm>,
+}
+
+/// One path of an attempt that was ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InterruptedArm {
+    /// Which path.
+    pub arm: Arm,
+    /// Its connections.
+    pub connections: i32,
+    /// How they had ended.
+    pub counts: Counts,
+    /// The shortest lifetime of one that was cut, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_cut_ms: Option<i64>,
 }
 
 /// How far a workload is.
@@ -209,8 +255,10 @@ impl ConnectionProbeRunStatus {
     /// What the run amounts to if nothing more will come.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.ended_early == Some(Inconclusive::Superseded) {
-            return Verdict::Superseded;
+        match self.ended_early {
+            Some(Inconclusive::Superseded) => return Verdict::Superseded,
+            Some(Inconclusive::Cancelled) => return Verdict::Cancelled,
+            _ => {}
         }
         let conclusive = self.reports().filter(|report| report.is_conclusive()).count();
         match conclusive {
@@ -219,6 +267,49 @@ impl ConnectionProbeRunStatus {
             n if n == self.workloads.len() => Verdict::Measured,
             _ => Verdict::PartlyConclusive,
         }
+    }
+}
+
+impl Trigger {
+    /// A trigger of this type, with nothing said beside it.
+    #[must_use]
+    pub fn new(type_: TriggerType) -> Self {
+        Self { type_, token: None, requested_at: None, scheduled_time: None }
+    }
+}
+
+impl WorkloadResult {
+    /// A workload that waits for its first attempt.
+    #[must_use]
+    pub fn new(workload: String) -> Self {
+        Self {
+            workload,
+            attempt: 0,
+            state: WorkloadState::Running,
+            reason: None,
+            message: None,
+            report: None,
+            interrupted: None,
+        }
+    }
+
+    /// The workload as it waits for another attempt, if the cluster and nothing else ended this one, for
+    /// the first time.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let reason = self.reason.filter(|reason| reason.is_repeated())?;
+        if self.interrupted.is_some() {
+            return None;
+        }
+        let arms = self.report.iter().flat_map(|report| &report.arms);
+        let arms = arms.map(|arm| InterruptedArm {
+            arm: arm.arm,
+            connections: arm.connections,
+            counts: arm.counts,
+            first_cut_ms: arm.cut_lifetime.map(|lifetime| lifetime.min_ms),
+        });
+        let interrupted = Interruption { attempt: self.attempt, reason, arms: arms.collect() };
+        Some(Self { interrupted: Some(interrupted), ..Self::new(self.workload.clone()) })
     }
 }
 

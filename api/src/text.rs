@@ -6,7 +6,7 @@ use crate::{
     conditions::{Verdict, WaitingReason},
     lifetime::Lifetime,
     report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome},
-    run::ConnectionProbeRunStatus,
+    run::{ConnectionProbeRunStatus, WorkloadState},
     settings::Invalid,
 };
 use jiff::Timestamp;
@@ -38,6 +38,12 @@ pub fn duration(ms: i64) -> String {
 #[must_use]
 pub fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
+}
+
+/// A moment in UTC, with its day.
+#[must_use]
+pub fn date(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// A lifetime for a table: exact, an interval, or a lower bound.
@@ -122,6 +128,12 @@ pub fn progressing(number: i64, until: Option<Timestamp>) -> String {
     }
 }
 
+/// A workload is measured once more.
+#[must_use]
+pub fn again(workload: &str, reason: Inconclusive) -> String {
+    format!("{workload}: {} It is measured once more.", lost(reason, ""))
+}
+
 /// A pod became unready: the report decides later.
 #[must_use]
 pub fn probably_cut(workloads: &[String], after_ms: i64) -> String {
@@ -145,8 +157,12 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
         ),
         Verdict::Inconclusive => format!("Run {number} measured nothing."),
         Verdict::Superseded => format!("Run {number} was ended by a newer run."),
+        Verdict::Cancelled => match status.first_cut() {
+            Some(_) => format!("Cancelled. {}", measured(number, status)),
+            None => format!("Run {number} was cancelled before anything was cut."),
+        },
     }];
-    if verdict != Verdict::Superseded {
+    if !matches!(verdict, Verdict::Superseded | Verdict::Cancelled) {
         let mut ladders = status
             .arms(Arm::Target)
             .filter_map(|(workload, arm)| Some(format!("{workload}: {}.", ladder(&arm.ladder)?)));
@@ -166,7 +182,7 @@ fn ended_early(status: &ConnectionProbeRunStatus) -> Vec<String> {
     let names = |lost: Vec<(bool, String)>| {
         lost.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
     };
-    let mut sentences = Vec::new();
+    let mut sentences: Vec<String> = repeated(status).collect();
     if !wholly.is_empty() {
         sentences.push(format!("Nothing is known of {}.", names(wholly)));
     }
@@ -174,6 +190,15 @@ fn ended_early(status: &ConnectionProbeRunStatus) -> Vec<String> {
         sentences.push(name.replacen(" (", " ended early (", 1) + ".");
     }
     sentences
+}
+
+/// Which workloads took a second attempt, and why.
+fn repeated(status: &ConnectionProbeRunStatus) -> impl Iterator<Item = String> {
+    let reported = status.workloads.iter().filter(|w| w.state == WorkloadState::Reported);
+    reported.filter_map(|workload| {
+        let (name, reason) = (&workload.workload, workload.interrupted.as_ref()?.reason);
+        Some(format!("{name} took a second attempt ({}).", reason.as_str()))
+    })
 }
 
 fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
@@ -261,6 +286,58 @@ pub fn lost(reason: Inconclusive, seen: &str) -> String {
         | Inconclusive::PoolExhausted => "The pod ended and left no complete report",
     };
     if seen.is_empty() { format!("{what}.") } else { format!("{what} ({seen}).") }
+}
+
+/// No scheduled run has ended yet.
+#[must_use]
+pub fn scheduled(next: Option<Timestamp>) -> String {
+    match next {
+        Some(next) => format!("The first run is due on {}.", date(next)),
+        None => "The schedule has no run in the years to come.".to_owned(),
+    }
+}
+
+/// Scheduled runs that were not started.
+#[must_use]
+pub fn missed(count: usize, latest: Timestamp) -> String {
+    let (runs, was) = if count == 1 { ("run", "was") } else { ("runs", "were") };
+    format!(
+        "{count} scheduled {runs} {was} not started in time, the latest due on {}. Only the latest \
+         can be made up for, within startingDeadlineSeconds.",
+        date(latest)
+    )
+}
+
+/// A schedule that can't be read.
+#[must_use]
+pub fn bad_schedule(why: &str) -> String {
+    format!(
+        "schedule can't be read: {why}. Write five fields (minute, hour, day of month, month, day of \
+         week) such as 0 3 * * *, or a word such as @daily."
+    )
+}
+
+/// A time zone that does not exist.
+#[must_use]
+pub fn bad_time_zone(name: &str) -> String {
+    format!(
+        "timeZone {name} is not known. Write a name of the IANA database, such as Europe/Prague."
+    )
+}
+
+/// Why the annotation requestedAt starts nothing.
+#[must_use]
+pub fn request_refused(token: &str, going: Option<i64>) -> String {
+    match going {
+        Some(number) => format!(
+            "requestedAt {token} starts nothing, since run {number} is going on. Wait for its end or \
+             cancel it, then set another value."
+        ),
+        None => format!(
+            "requestedAt {token} starts nothing, since the probe is suspended. Set spec.suspend to \
+             false, then set another value."
+        ),
+    }
 }
 
 /// The probe is suspended.

@@ -95,7 +95,7 @@ fn run(probe: ConnectionProbe) -> ConnectionProbeRun {
     let as_written = probe.spec.measurement;
     let spec = ConnectionProbeRunSpec {
         number: 1,
-        trigger: Trigger { type_: TriggerType::Created, token: None },
+        trigger: Trigger::new(TriggerType::Created),
         measurement: MeasurementRecord { settled: as_written.settled(), as_written },
         versions: Versions { operator: "1".into(), image: "i".into() },
     };

@@ -6,9 +6,10 @@
 use api::{
     inventory::Hop,
     report::{Arm, Inconclusive, Outcome},
+    run::TriggerType,
 };
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::api::{EvictParams, PostParams};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::PostParams;
 use lab::cluster::{Namespace, eventually, in_namespace, kubectl_with};
 use std::time::Duration;
 
@@ -133,6 +134,65 @@ async fn a_new_run_id_starts_a_run_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn annotations_start_and_end_runs() {
+    in_namespace(async |ns| {
+        let annotate = |annotation: &str| {
+            let annotation = format!("probes.pulpproject.org/{annotation}");
+            let said = ns.kubectl(&["annotate", "cprobe", "t", "--overwrite", &annotation]);
+            assert!(said.ok, "{}", said.text);
+        };
+        ns.apply_probe(
+            "  duration: 5m\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
+        ns.holding(1).await;
+        annotate("requestedAt=too-early");
+        eventually("the refusal", SOON, async || {
+            ns.kubectl(&["events"]).text.contains("RequestRefused").then_some(())
+        })
+        .await;
+        annotate("cancel=1");
+        let first = ns.ended(1, SOON).await.status.unwrap();
+        assert_eq!(first.ended_early, Some(Inconclusive::Cancelled));
+        assert!(first.workloads[0].report.is_some(), "the last words were heard");
+        let status = ns.condition("Stalled", "True", "Cancelled", SOON).await;
+        assert_eq!(status.last_handled_request.as_deref(), Some("too-early"));
+        annotate("requestedAt=now");
+        ns.holding(1).await;
+        annotate("cancel=2");
+        ns.ended(2, SOON).await;
+        let runs = ns.runs().await;
+        assert_eq!(runs[1].spec.trigger.type_, TriggerType::Requested);
+        assert_eq!(runs.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schedule_starts_runs_by_the_clock_and_nothing_else_does() {
+    in_namespace(async |ns| {
+        ns.apply_probe(
+            "  schedule: \"* * * * *\"\n  timeZone: Asia/Kathmandu\n  duration: 1s\n  connections: 1\n\
+             \x20 workloads: [{ name: idle, idle: {} }]\n",
+        );
+        let status = ns.condition("Ready", "True", "Scheduled", SOON).await;
+        let due = status.next_schedule_time.expect("the next run is told");
+        ns.patch_probe(r#"{"connections":2}"#);
+        assert!(ns.runs().await.is_empty(), "neither creation nor an edit starts one");
+        let first = ns.ended(1, Duration::from_secs(90)).await;
+        assert_eq!(first.spec.trigger.type_, TriggerType::Scheduled);
+        assert_eq!(first.spec.trigger.scheduled_time, Some(due.clone()));
+        let late = first.metadata.creation_timestamp.unwrap().0.as_second() - due.0.as_second();
+        assert!((0..5).contains(&late), "{late} s late");
+        let status = ns.condition("Succeeded", "True", "Measured", SOON).await;
+        assert_eq!(status.last_schedule_time, Some(due));
+        ns.patch_probe(r#"{"schedule":"every minute"}"#);
+        let status = ns.condition("Stalled", "True", "Invalid", SOON).await;
+        assert!(status.summary.unwrap().contains("five fields"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn workloads_one_after_the_other_share_a_node_and_never_overlap() {
     in_namespace(async |ns| {
         ns.apply_probe(
@@ -241,46 +301,6 @@ async fn a_deleted_probe_takes_everything_along() {
             (left == 0).then_some(())
         })
         .await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_eviction_is_inconclusive_and_no_drop() {
-    in_namespace(async |ns| {
-        ns.apply_probe(
-            "  duration: 5m\n  connections: 3\n  workloads: [{ name: idle, idle: {} }]\n",
-        );
-        ns.holding(1).await;
-        evict(&ns).await;
-        ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
-        let run = ns.ended(1, SOON).await.status.unwrap();
-        assert_eq!(run.workloads[0].reason, Some(Inconclusive::Evicted));
-        let report = run.workloads[0].report.as_ref().expect("the last words were heard");
-        assert_eq!(
-            (report.arms[0].counts.disconnected, report.arms[0].counts.inconclusive),
-            (0, 3)
-        );
-    })
-    .await;
-}
-
-async fn evict(ns: &Namespace) {
-    let name = ns.pods().await[0].metadata.name.clone().unwrap();
-    ns.api::<Pod>().evict(&name, &EvictParams::default()).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_job_deleted_by_hand_is_inconclusive() {
-    in_namespace(async |ns| {
-        ns.apply_probe(
-            "  duration: 5m\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
-        );
-        ns.holding(1).await;
-        let job = ns.jobs().await[0].metadata.name.clone().unwrap();
-        assert!(ns.kubectl(&["delete", "job", &job, "--wait=false"]).ok);
-        ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
-        assert_eq!(ns.ended(1, SOON).await.status.unwrap().result.as_deref(), Some("Inconclusive"));
     })
     .await;
 }

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use api::report::Inconclusive;
-use lab::cluster::{eventually, in_namespace, kubectl};
+use api::{report::Inconclusive, run::WorkloadResult};
+use lab::cluster::{Namespace, eventually, in_namespace, kubectl, kubectl_with};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -27,6 +27,16 @@ fn kill() {
 fn scale(replicas: u8) {
     let replicas = format!("--replicas={replicas}");
     operator(&["scale", "deployment/connection-probe-operator", &replicas]);
+}
+
+/// Waits until the first attempt at every workload is known to have been ended for this reason.
+async fn interrupted(ns: &Namespace, reason: Inconclusive) {
+    eventually(reason.as_str(), MINUTE, async || {
+        let workloads = ns.runs().await.pop()?.status?.workloads;
+        let seen = |workload: &WorkloadResult| Some(workload.interrupted.as_ref()?.reason);
+        workloads.iter().all(|workload| seen(workload) == Some(reason)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -104,9 +114,7 @@ async fn a_pod_that_vanished_while_the_operator_was_away_is_no_drop() {
         assert!(ns.kubectl(&["delete", "pod", &pod, "--wait=true"]).ok);
         scale(1);
         rolled_out();
-        ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
-        let run = ns.ended(1, SOON).await.status.unwrap();
-        assert_eq!(run.workloads[0].reason, Some(Inconclusive::NoReport));
+        interrupted(&ns, Inconclusive::NoReport).await;
     })
     .await;
 }
@@ -155,4 +163,92 @@ async fn an_image_that_can_not_start_is_told_and_heals() {
         ns.condition("Ready", "True", "Measured", MINUTE).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_drained_node_repeats_what_it_ended() {
+    in_namespace(async |ns| {
+        ns.apply_probe(
+            "  duration: 20s\n  connections: 2\n  workloads: [{ name: idle, idle: {} }]\n",
+        );
+        ns.holding(1).await;
+        let run = ns.runs().await[0].metadata.name.clone().unwrap();
+        let selector = format!("--pod-selector=probes.pulpproject.org/run={run}");
+        let said = kubectl(&["drain", "node0", &selector, "--timeout=60s"]);
+        assert!(said.ok, "{}", said.text);
+        interrupted(&ns, Inconclusive::Evicted).await;
+        ns.condition("Reconciling", "True", "Unschedulable", SOON).await;
+        assert!(kubectl(&["uncordon", "node0"]).ok);
+        let status = ns.condition("Ready", "True", "Measured", Duration::from_secs(90)).await;
+        let last = status.last_run.unwrap();
+        assert_eq!(last.result, "0 of 2 cut");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_makes_way_for_another_is_measured_once_more() {
+    in_namespace(async |ns| {
+        let class = |name: &str, value: i32| {
+            let class = format!(
+                "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{ name: {name} }}\nvalue: {value}\n"
+            );
+            assert!(kubectl_with(&class, &["apply", "-f", "-"]).ok);
+        };
+        class("connection-probe-lowest", -10);
+        class("connection-probe-highest", 10);
+        ns.apply_probe(
+            "  duration: 10s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n\
+             \x20 podTemplate: { priorityClassName: connection-probe-lowest, \
+             resources: { requests: { cpu: 1100m } } }\n",
+        );
+        ns.holding(1).await;
+        ns.apply(
+            "apiVersion: v1\nkind: Pod\nmetadata: { name: important }\nspec:\n\
+             \x20 priorityClassName: connection-probe-highest\n  restartPolicy: Never\n\
+             \x20 securityContext: { runAsNonRoot: true, seccompProfile: { type: RuntimeDefault } }\n\
+             \x20 containers:\n  - name: a\n    image: localhost/connection-probe:dev\n\
+             \x20   command: [/connection-probe, --help]\n\
+             \x20   resources: { requests: { cpu: 1100m } }\n\
+             \x20   securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }\n",
+        );
+        interrupted(&ns, Inconclusive::Preempted).await;
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+        assert!(kubectl(&["delete", "priorityclass", "connection-probe-lowest", "connection-probe-highest"]).ok);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_node_is_no_drop_and_what_it_held_is_measured_once_more() {
+    in_namespace(async |ns| {
+        let tolerations = ["not-ready", "unreachable"].map(|taint| {
+            format!("{{ key: node.kubernetes.io/{taint}, effect: NoExecute, operator: Exists, tolerationSeconds: 1 }}")
+        });
+        ns.apply_probe(&format!(
+            "  duration: 10s\n  connections: 2\n  workloads: [{{ name: idle, idle: {{}} }}, \
+             {{ name: long, idle: {{}}, duration: 5m }}]\n  podTemplate: {{ tolerations: [{}] }}\n",
+            tolerations.join(", ")
+        ));
+        ns.holding(2).await;
+        part("stop");
+        interrupted(&ns, Inconclusive::NodeLost).await;
+        assert_eq!(ns.jobs().await.len(), 1, "the Job of the lost pods is not waited for");
+        part("start");
+        eventually("the second attempt", Duration::from_secs(90), async || {
+            let run = ns.runs().await.pop()?.status?;
+            run.workloads[0].report.is_some().then_some(())
+        })
+        .await;
+        let run = ns.runs().await.pop().unwrap().status.unwrap();
+        assert_eq!(run.workloads[0].report.as_ref().unwrap().arms[0].counts.survived, 2);
+    })
+    .await;
+}
+
+/// Stops or starts the kubelet.
+fn part(verb: &str) {
+    let part = concat!(env!("CARGO_MANIFEST_DIR"), "/part");
+    let said = std::process::Command::new(part).args([verb, "kubelet"]).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }

@@ -42,6 +42,12 @@ pub(crate) async fn act(
             let how = DeleteParams::foreground();
             delete(context, &namespace, name, &how, |job| context.world.jobs.wrote(job)).await
         }
+        Action::DropJob { name } => {
+            let how = DeleteParams::background();
+            delete(context, &namespace, name, &how, |job| context.world.jobs.wrote(job)).await?;
+            context.world.jobs.forget(&namespace, name);
+            Ok(Acted::Done)
+        }
         Action::DeleteRun { name } => {
             let how = DeleteParams::background();
             delete(context, &namespace, name, &how, |run| context.world.runs.wrote(run)).await

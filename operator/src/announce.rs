@@ -22,7 +22,7 @@ pub(crate) async fn announce(
             reason,
             note: Some(note),
             action: action.to_owned(),
-            secondary: Some(run),
+            secondary: run,
         };
         if let Err(error) = recorder.publish(&event, &probe.object_ref(&())).await {
             tracing::warn!(%error, reason = event.reason, "event not written");

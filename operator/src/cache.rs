@@ -96,6 +96,11 @@ impl<K: Resource> Cache<K> {
         }
     }
 
+    /// Takes in that an object is gone.
+    pub(crate) fn forget(&self, namespace: &str, name: &str) {
+        self.lock().objects.remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
     /// One object.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         self.lock().objects.get(&(namespace.to_owned(), name.to_owned())).cloned()

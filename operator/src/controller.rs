@@ -88,6 +88,8 @@ async fn carry_through(probe: Arc<ConnectionProbe>, context: &Context) -> Result
         for (name, status) in &plan.run_statuses {
             if status.ended_early.is_some() || status.has_ended() {
                 act::record_run(context, &namespace, name, status.clone()).await?;
+                let of_runs = plan.announcements.iter().filter(|told| told.run.is_some());
+                announce::announce(&context.recorder, &probe, of_runs.cloned().collect()).await;
             }
         }
         for action in &plan.actions {
@@ -116,6 +118,7 @@ async fn record(context: &Context, probe: &ConnectionProbe, plan: Plan) -> Resul
     if probe.status.as_ref() != Some(&plan.status) {
         act::record_probe(context, probe, plan.status).await?;
     }
+    context.scope.metrics.schedule_missed(probe, plan.missed);
     announce::announce(&context.recorder, probe, plan.announcements).await;
     Ok(())
 }

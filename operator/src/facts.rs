@@ -15,6 +15,23 @@ pub(crate) struct RunFacts {
     pub(crate) pods: Vec<PodFacts>,
 }
 
+impl RunFacts {
+    /// Whether a Job waits for a pod that will never say that it has ended, since its node is lost.
+    pub(crate) fn waits_in_vain(&self, job: &JobFacts) -> bool {
+        let of_job = self.pods.iter().filter(|pod| pod.attempt == job.attempt);
+        job.finished_at.is_none() && of_job.into_iter().any(PodFacts::is_lost)
+    }
+}
+
+impl PodFacts {
+    /// Whether the pod is to go and its node does not answer: nobody will confirm its end, and its
+    /// report does not come.
+    pub(crate) fn is_lost(&self) -> bool {
+        let ended = matches!(self.phase, PodPhase::Ended(_));
+        self.disruption == Some(Inconclusive::NodeLost) && self.deleting && !self.gone && !ended
+    }
+}
+
 /// A Job of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JobFacts {

@@ -100,7 +100,7 @@ pub(crate) fn job(
             active_deadline_seconds: Some(seconds(job_deadline)),
             template: PodTemplateSpec {
                 metadata: Some(pod_metadata(&template, labels, annotations)),
-                spec: Some(pod(run, &settings, template, node, lanes, pod_deadline)),
+                spec: Some(pod(run, &settings, template, (attempt, node), lanes, pod_deadline)),
             },
             ..JobSpec::default()
         }),
@@ -150,7 +150,7 @@ fn pod(
     run: &ConnectionProbeRun,
     settings: &Settings,
     template: PodTemplate,
-    node: Option<&str>,
+    (attempt, node): (i32, Option<&str>),
     lanes: usize,
     deadline: Duration,
 ) -> PodSpec {
@@ -186,7 +186,7 @@ fn pod(
         }),
         node_selector: Some(node_selector),
         tolerations: Some(tolerations),
-        affinity: Some(placement::affinity(placement, affinity, &run.name_any(), node)),
+        affinity: Some(placement::affinity(placement, affinity, (&run.name_any(), attempt), node)),
         topology_spread_constraints: Some(topology_spread_constraints),
         service_account_name,
         image_pull_secrets: Some(image_pull_secrets),

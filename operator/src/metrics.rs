@@ -125,6 +125,13 @@ impl Metrics {
         self.ended_runs.observe(run);
     }
 
+    /// Counts scheduled runs of a probe that were not started.
+    pub(crate) fn schedule_missed(&self, probe: &ConnectionProbe, times: usize) {
+        if times > 0 {
+            self.ended_runs.miss(probe, times);
+        }
+    }
+
     /// From now on these probes are told of.
     pub(crate) fn tell_of(&self, probes: Store<ConnectionProbe>, world: Arc<World>) {
         self.scopes().push(Scope { probes, world });

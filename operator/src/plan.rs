@@ -6,15 +6,20 @@ use crate::facts::RunFacts;
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus, Settings,
     conditions::{State, Waiting, WaitingReason},
+    names,
     probe::DEFAULT_HISTORY_LIMIT,
+    report::Inconclusive,
     run::Versions,
     text,
 };
 use jiff::Timestamp;
+use kube::ResourceExt;
+use schedule::{Schedule, Slots};
 use std::sync::Arc;
 
 mod announce;
 mod run;
+mod schedule;
 mod start;
 mod status;
 #[cfg(test)]
@@ -34,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) status: ConnectionProbeStatus,
     /// What to tell as events, once the statuses are written.
     pub(crate) announcements: Vec<Announcement>,
+    /// Scheduled runs that were not started in time, since the status that stands.
+    pub(crate) missed: usize,
     /// When to look again if nothing happens.
     pub(crate) wake: Option<Timestamp>,
 }
@@ -52,6 +59,8 @@ pub(crate) enum Action {
     },
     /// Delete a Job and wait for its pods to go: their last words are the reports.
     DeleteJob { name: String },
+    /// Delete a Job whose pods are lost, and wait for nothing.
+    DropJob { name: String },
     /// Delete a run that history has no room for; its Jobs go with it.
     DeleteRun { name: String },
 }
@@ -65,6 +74,7 @@ impl std::fmt::Display for Action {
                 node.iter().try_for_each(|node| write!(f, " on {node}"))
             }
             Self::DeleteJob { name } => write!(f, "delete Job {name}"),
+            Self::DropJob { name } => write!(f, "drop Job {name}"),
             Self::DeleteRun { name } => write!(f, "delete run {name}"),
         }
     }
@@ -78,13 +88,31 @@ pub(crate) fn plan(
     now: Timestamp,
 ) -> Plan {
     let mut plan = Plan::default();
-    let invalid = Settings::new("", &probe.spec.measurement, Vec::new()).err();
-    let trigger = if invalid.is_some() { None } else { start::trigger(probe, runs) };
-
+    let settings = Settings::new("", &probe.spec.measurement, Vec::new());
+    let invalid = settings.err().map(|invalid| text::refusal(&invalid));
+    let (slots, invalid) = match (slots(probe, runs, now), invalid) {
+        (Ok(slots), invalid) => (slots, invalid),
+        (Err(schedule), invalid) => (Slots::default(), invalid.or(Some(schedule))),
+    };
     let going = runs.iter().find(|facts| !has_ended(facts));
+    let trigger = match invalid {
+        Some(_) => None,
+        None => start::trigger(probe, runs, slots.due, going.is_some()),
+    };
+
+    let request = request(probe, runs);
+    let is_suspended = probe.spec.suspend == Some(true);
+    let is_refused = trigger.is_none() && invalid.is_none() && (is_suspended || going.is_some());
+    let refused = request.clone().filter(|_| is_refused);
+
     let mut going_status = None;
     if let Some(facts) = going {
-        let step = run::advance(facts, trigger.is_some(), now);
+        let ending = match (&trigger, is_cancelled(probe, &facts.run)) {
+            (Some(_), _) => Some(Inconclusive::Superseded),
+            (None, true) => Some(Inconclusive::Cancelled),
+            (None, false) => None,
+        };
+        let step = run::advance(facts, ending, now);
         plan.actions.extend(step.actions);
         plan.wake = step.wake;
         plan.announcements.extend(announce::of_run(&facts.run, &step.status));
@@ -105,16 +133,56 @@ pub(crate) fn plan(
 
     let state = match (&invalid, still_going) {
         (Some(_), _) => State::Invalid,
-        (None, Some((_, _, state))) => state.clone(),
+        (None, Some((_, _, state))) => status::state_of_going(probe, runs, state),
         (None, None) => status::state_at_rest(probe, runs, going_status.as_ref().map(|s| &s.1)),
     };
-    let message = match &invalid {
-        Some(invalid) => Some(text::refusal(invalid)),
-        None => going_status.as_ref().and_then(|(_, status, _)| status.summary.clone()),
-    };
+    let message =
+        invalid.or_else(|| going_status.as_ref().and_then(|(_, status, _)| status.summary.clone()));
     let current = going_status.as_ref().map(|(facts, status, _)| (facts.run.as_ref(), status));
-    plan.status = status::of_probe(probe, runs, current, &state, message, now);
+    let waits = request.is_some() && refused.is_none();
+    let refused = refused.map(|token| (token, going.map(|facts| facts.run.spec.number)));
+    plan.announcements.extend(announce::of_probe(refused, &slots));
+    plan.missed = slots.missed;
+    if !is_suspended && let Some(next) = slots.next.filter(|next| *next > now) {
+        plan.wake = Some(plan.wake.map_or(next, |wake| wake.min(next)));
+    }
+    plan.status = status::of_probe(probe, runs, current, &state, message, &slots, waits, now);
     plan
+}
+
+/// What the schedule says now; nothing without one.
+fn slots(probe: &ConnectionProbe, runs: &[RunFacts], now: Timestamp) -> Result<Slots, String> {
+    let Some(schedule) = Schedule::new(&probe.spec.scheduling)? else {
+        return Ok(Slots::default());
+    };
+    let status = probe.status.as_ref();
+    let next = status.and_then(|status| Some(status.next_schedule_time.as_ref()?.0));
+    if probe.spec.suspend == Some(true) {
+        return Ok(Slots { next, ..Slots::default() });
+    }
+    Ok(schedule.slots(next, last_schedule_time(probe, runs), now))
+}
+
+/// For when the newest scheduled run was due.
+fn last_schedule_time(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<Timestamp> {
+    let of_run = |facts: &RunFacts| facts.run.spec.trigger.scheduled_time.as_ref().map(|t| t.0);
+    let written =
+        probe.status.as_ref().and_then(|status| Some(status.last_schedule_time.as_ref()?.0));
+    runs.iter().filter_map(of_run).max().max(written)
+}
+
+/// Whether a person ends this run.
+fn is_cancelled(probe: &ConnectionProbe, run: &ConnectionProbeRun) -> bool {
+    let number = probe.annotations().get(names::CANCEL_ANNOTATION);
+    number.and_then(|number| number.trim().parse().ok()) == Some(run.spec.number)
+}
+
+/// The annotation `requestedAt`, if no run and no refusal has answered it.
+fn request(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<String> {
+    let token = start::requested_at(probe);
+    let ran = runs.last().and_then(|facts| facts.run.spec.trigger.requested_at.as_ref());
+    let written = probe.status.as_ref().and_then(|status| status.last_handled_request.as_ref());
+    token.filter(|token| Some(token) != ran && Some(token) != written)
 }
 
 /// The plan when a child's name is taken by something that is not ours: leave it alone, say so.

@@ -9,13 +9,20 @@ use std::time;
 /// A rule, for the value that it stands beside.
 type Rule = fn(&Value) -> bool;
 
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, Rule); 14] = [
     ("write a duration from", is_duration),
     ("write either preset or workloads", |probe| {
         has(probe, "/spec/preset") != has(probe, "/spec/workloads")
     }),
     ("Psycopg and Django send no", |probe| {
         !has(probe, "/spec/applicationName") || is_or_absent(probe, "/spec/client", "Raw")
+    }),
+    ("timeZone, startingDeadlineSeconds and", |probe| {
+        let beside = ["timeZone", "startingDeadlineSeconds", "concurrencyPolicy"];
+        has(probe, "/spec/schedule") || beside.iter().all(|field| probe["spec"][field].is_null())
+    }),
+    ("write the time zone as", |probe| {
+        !probe["spec"]["schedule"].as_str().is_some_and(|schedule| schedule.contains("TZ"))
     }),
     ("placement SameNode is", |probe| {
         !has(probe, "/spec/podTemplate/affinity/podAffinity")

@@ -48,6 +48,16 @@ pub enum Inconclusive {
 }
 
 impl Inconclusive {
+    /// Whether a workload that was lost for this reason is measured once more: nobody asked for its end,
+    /// and another attempt may do better.
+    #[must_use]
+    pub fn is_repeated(self) -> bool {
+        matches!(
+            self,
+            Self::Evicted | Self::Preempted | Self::NodeLost | Self::NoReport | Self::JobDeleted
+        )
+    }
+
     /// The word as it stands in conditions, tables and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -118,6 +118,23 @@ async fn every_wait_of_the_documents_waits_for_what_it_says() {
         sh(&documented_wait("lastRun"));
         assert_eq!(number().await, 4, "it ended, and measured nothing");
         sh(&documented_wait("Stalled"));
+        let annotate = |annotation: &str| {
+            let annotation = format!("probes.pulpproject.org/{annotation}");
+            assert!(ns.kubectl(&["annotate", "cprobe", "pulp", &annotation]).ok);
+        };
+        patch(r#"{"spec":{"target":{"user":null},"duration":"5m"}}"#);
+        ns.holding(1).await;
+        annotate("cancel=5");
+        sh(&documented_wait("cancel").replace("=4 ", "=5 "));
+        patch(r#"{"spec":{"suspend":true,"duration":"1s"}}"#);
+        sh(&documented_wait("suspend: true"));
+        patch(r#"{"spec":{"suspend":false}}"#);
+        sh(&documented_wait("runID"));
+        assert_eq!(number().await, 6);
+        annotate("requestedAt=monday");
+        sh(&documented_wait("requestedAt: monday"));
+        sh(&documented_wait("runID"));
+        assert_eq!(number().await, 7);
 
         let generated = manifest(SHORT).replace("name: pulp }", "generateName: pulp- }");
         fs::write(folder.path().join("probe.yaml"), generated).unwrap();
@@ -155,7 +172,7 @@ async fn actions_of_argo_cd_do_what_they_are_called() {
         ready("Measured");
         let triggers: Vec<_> =
             ns.runs().await.iter().map(|run| format!("{:?}", run.spec.trigger.type_)).collect();
-        assert_eq!(triggers, ["Created", "RunID"], "an action changes nothing else");
+        assert_eq!(triggers, ["Created", "Requested"], "an action changes nothing else");
     })
     .await;
 }

@@ -79,15 +79,19 @@ fn actions_are_offered_and_do_as_their_tests_say() {
     assert_eq!(tested, BTreeSet::from(ACTIONS));
 }
 
-/// What an action makes of an object. The time in a runID is taken out.
+/// Where run-now writes.
+const REQUESTED_AT: &str = "/metadata/annotations/probes.pulpproject.org~1requestedAt";
+
+/// What an action makes of an object. The time of a request is taken out.
 pub(super) fn act(action: &str, object: &Path) -> Value {
     let script = customization("ConnectionProbe", &format!("actions/{action}/action.lua"));
     let mut made = tool(&[Path::new("lua"), &script, object]).unwrap();
     if action == "run-now" {
-        let token = made["spec"]["runID"].as_str().unwrap();
+        let requested = made.pointer_mut(REQUESTED_AT).unwrap();
+        let token = requested.as_str().unwrap();
         let time: jiff::Timestamp = token.strip_prefix("argocd-").unwrap().parse().unwrap();
         assert!(time.as_second() > 0, "{token}");
-        made["spec"]["runID"] = "argocd-0001-01-01T00:00:00Z".into();
+        *requested = "argocd-0001-01-01T00:00:00Z".into();
     }
     made
 }
@@ -107,14 +111,16 @@ fn write_what_follows_if_asked() {
     }
     let input =
         |state: &str| yaml(&customization("ConnectionProbe", &format!("testdata/{state}.yaml")));
-    for (name, state, field, value) in [
-        ("run-now", "measured", "runID", json!("argocd-0001-01-01T00:00:00Z")),
-        ("run-id-of-git", "measured", "runID", json!("argocd")),
-        ("suspend", "measured", "suspend", json!(true)),
-        ("resume", "suspended", "suspend", json!(false)),
-    ] {
+    for (name, state) in [("run-now", "measured"), ("suspend", "measured"), ("resume", "suspended")]
+    {
         let mut object = input(state);
-        object["spec"][field] = value;
+        match name {
+            "run-now" => {
+                let token = "argocd-0001-01-01T00:00:00Z".into();
+                object["metadata"]["annotations"]["probes.pulpproject.org/requestedAt"] = token;
+            }
+            _ => object["spec"]["suspend"] = (name == "suspend").into(),
+        }
         write(&customization("ConnectionProbe", &format!("actions/testdata/{name}.yaml")), &object);
     }
     fs::write(file(CONFIG_MAP), config_map()).unwrap();

@@ -3,7 +3,7 @@
 use super::{Health, customization, generate, yaml};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{EvictParams, ListParams};
-use lab::cluster::{Namespace, in_namespace, kubectl_with};
+use lab::cluster::{Namespace, eventually, in_namespace, kubectl_with};
 use serde_json::Value;
 use std::{
     fs,
@@ -114,6 +114,7 @@ async fn partly_conclusive() {
         );
         ns.holding(2).await;
         evict(&ns, 1).await;
+        evict_again(&ns).await;
         ns.condition("Ready", "True", "PartlyConclusive", MINUTE).await;
         seen("ConnectionProbe", "partly-conclusive", &probe(&ns));
     })
@@ -126,6 +127,7 @@ async fn inconclusive() {
         ns.apply_probe(LONG);
         ns.holding(1).await;
         evict(&ns, 0).await;
+        evict_again(&ns).await;
         ns.condition("Ready", "False", "Inconclusive", MINUTE).await;
         seen("ConnectionProbe", "inconclusive", &probe(&ns));
         seen("ConnectionProbeRun", "inconclusive", &run(&ns, 1).await);
@@ -136,9 +138,41 @@ async fn inconclusive() {
 /// Evicts the pod of a workload, by its place in the manifest.
 async fn evict(ns: &Namespace, workload: usize) {
     let index = format!("batch.kubernetes.io/job-completion-index={workload}");
-    let pods = ns.api::<Pod>().list(&ListParams::default().labels(&index)).await.unwrap();
+    let pods = ns
+        .api::<Pod>()
+        .list(&ListParams::default().labels(&index).fields("status.phase=Running"))
+        .await
+        .unwrap();
     let name = pods.items[0].metadata.name.clone().unwrap();
     ns.api::<Pod>().evict(&name, &EvictParams::default()).await.unwrap();
+}
+
+/// Evicts the pod of the second attempt, which is measured when the first is through.
+async fn evict_again(ns: &Namespace) {
+    eventually("a second attempt", MINUTE, async || (ns.jobs().await.len() == 2).then_some(()))
+        .await;
+    ns.holding(1).await;
+    evict(ns, 0).await;
+}
+
+#[tokio::test]
+async fn scheduled_and_cancelled() {
+    in_namespace(async |ns| {
+        ns.apply_probe(&format!("  schedule: \"0 3 29 2 *\"\n{LONG}"));
+        ns.condition("Ready", "True", "Scheduled", SOON).await;
+        seen("ConnectionProbe", "scheduled", &probe(&ns));
+        ns.patch_probe(r#"{"runID":"now"}"#);
+        ns.holding(1).await;
+        seen("ConnectionProbe", "scheduled", &probe(&ns));
+        ns.patch_probe(r#"{"schedule":null}"#);
+        ns.condition("Reconciling", "True", "Progressing", SOON).await;
+        let cancel = "probes.pulpproject.org/cancel=1";
+        assert!(ns.kubectl(&["annotate", "cprobe", "t", cancel]).ok);
+        ns.condition("Ready", "False", "Cancelled", SOON).await;
+        seen("ConnectionProbe", "cancelled", &probe(&ns));
+        seen("ConnectionProbeRun", "cancelled", &run(&ns, 1).await);
+    })
+    .await;
 }
 
 #[tokio::test]

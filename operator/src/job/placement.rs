@@ -1,6 +1,9 @@
 //! On which nodes the pods of a run are.
 
-use api::{measurement::Placement, names::RUN_LABEL};
+use api::{
+    measurement::Placement,
+    names::{ATTEMPT_LABEL, RUN_LABEL},
+};
 use k8s_openapi::{
     api::core::v1::{
         Affinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinity, PodAffinityTerm,
@@ -11,15 +14,19 @@ use k8s_openapi::{
 use std::collections::BTreeMap;
 
 /// The user's affinity with ours. Pods of a run are kept on one node: otherwise a difference between
-/// workloads could be one between nodes. Those that run side by side find each other; those that
-/// follow others are told `node`.
+/// workloads could be one between nodes. Those that run side by side, in the Job of an attempt, find each
+/// other; those that follow others are told `node`. Pods of an earlier attempt must not attract: they may
+/// hang on a node that is lost.
 pub(super) fn affinity(
     placement: Placement,
     user: Option<Affinity>,
-    run: &str,
+    (run, attempt): (&str, i32),
     node: Option<&str>,
 ) -> Affinity {
-    let labels = BTreeMap::from([(RUN_LABEL.to_owned(), run.to_owned())]);
+    let labels = BTreeMap::from([
+        (RUN_LABEL.to_owned(), run.to_owned()),
+        (ATTEMPT_LABEL.to_owned(), attempt.to_string()),
+    ]);
     let term = PodAffinityTerm {
         label_selector: Some(LabelSelector { match_labels: Some(labels), match_expressions: None }),
         topology_key: "kubernetes.io/hostname".to_owned(),

@@ -14,7 +14,7 @@ fn run(measurement: Value) -> ConnectionProbeRun {
         "pulp-0f1e2-7",
         ConnectionProbeRunSpec {
             number: 7,
-            trigger: Trigger { type_: TriggerType::Created, token: None },
+            trigger: Trigger::new(TriggerType::Created),
             measurement: MeasurementRecord { settled: as_written.settled(), as_written },
             versions: Versions { operator: "1".into(), image: "image:1".into() },
         },

@@ -1,12 +1,12 @@
-//! What became of the connections of ended runs, added up while the process lives. Each run is
-//! observed once: by whoever writes its end.
+//! What became of the connections of ended runs, added up while the process lives, and which runs never
+//! began. Each is observed once: by whoever writes it down.
 
 use super::{counter, owner, sheet::seconds};
 use crate::observe;
 use api::{
     ConnectionProbe, ConnectionProbeRun,
     conditions::Verdict,
-    metrics::{CONNECTION_LIFETIME, CONNECTIONS_ENDED, LIFETIME_BUCKETS, RUNS},
+    metrics::{CONNECTION_LIFETIME, CONNECTIONS_ENDED, LIFETIME_BUCKETS, RUNS, SCHEDULE_MISSED},
     report::{Arm, ArmReport, Counts, Outcome},
 };
 use kube::ResourceExt;
@@ -21,6 +21,7 @@ pub(super) struct EndedRuns {
     lifetimes: HistogramVec,
     connections: IntCounterVec,
     runs: IntCounterVec,
+    missed: IntCounterVec,
     series: Mutex<BTreeMap<Probe, BTreeSet<Lanes>>>,
 }
 
@@ -41,6 +42,7 @@ impl EndedRuns {
             lifetimes,
             connections: counter(&CONNECTIONS_ENDED, registry)?,
             runs: counter(&RUNS, registry)?,
+            missed: counter(&SCHEDULE_MISSED, registry)?,
             series: Mutex::default(),
         })
     }
@@ -66,6 +68,7 @@ impl EndedRuns {
                 let labels = [&probe.0, &probe.1, verdict.as_str()];
                 let _ = self.runs.remove_label_values(&labels);
             }
+            let _ = self.missed.remove_label_values(&[&probe.0, &probe.1]);
         }
         drop(series);
         let goes_on = |run: &&Arc<ConnectionProbeRun>| {
@@ -76,6 +79,14 @@ impl EndedRuns {
                 self.begin(probe, run);
             }
         }
+    }
+
+    /// Adds scheduled runs that were not started.
+    pub(super) fn miss(&self, probe: &ConnectionProbe, times: usize) {
+        let probe = (probe.namespace().unwrap_or_default(), probe.name_any());
+        let missed = self.missed.with_label_values(&[&probe.0, &probe.1]);
+        missed.inc_by(u64::try_from(times).unwrap_or_default());
+        self.series.lock().unwrap_or_else(PoisonError::into_inner).entry(probe).or_default();
     }
 
     /// Adds a run that has just ended.

@@ -9,8 +9,8 @@ use api::{
     metrics::{
         LAST_MEASURED, LAST_RUN_CONNECTIONS, LAST_RUN_END, LAST_RUN_ENDINGS, LAST_RUN_FIRST_CUT,
         LAST_RUN_LIFETIME, LAST_RUN_NUMBER, LAST_RUN_RESULT, LAST_RUN_SILENCE, LAST_RUN_START,
-        LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS, RUN_EXPECTED_END, RUN_START, STALLED,
-        STATE, SUSPENDED,
+        LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS, RUN_EXPECTED_END, RUN_START,
+        SCHEDULE_LAST, SCHEDULE_NEXT, STALLED, STATE, SUSPENDED,
     },
     report::{Arm, ArmReport, Outcome},
     text,
@@ -62,6 +62,11 @@ fn of_probe(sheet: &mut Sheet, id: [&str; 2], probe: &ConnectionProbe) -> Result
     sheet.set(&STALLED, &id, flag(condition(conditions::STALLED).is_some()))?;
     sheet.set(&SUSPENDED, &id, flag(probe.spec.suspend == Some(true)))?;
     sheet.set(&RUN_ACTIVE, &id, flag(status.current_run.is_some()))?;
+    for (metric, time) in
+        [(&SCHEDULE_NEXT, &status.next_schedule_time), (&SCHEDULE_LAST, &status.last_schedule_time)]
+    {
+        time.iter().try_for_each(|time| sheet.set(metric, &id, timestamp(time)))?;
+    }
     let Some(run) = &status.current_run else { return Ok(()) };
     sheet.set(&RUN_START, &id, timestamp(&run.start_time))?;
     sheet.set(&RUN_CUT_WORKLOADS, &id, count(run.workloads_cut.len()))?;

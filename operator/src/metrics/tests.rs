@@ -173,6 +173,7 @@ fn a_run_that_a_deleted_probe_left_behind_drops_no_series() {
 fn a_thousand_runs_have_as_many_series_as_two_and_a_deleted_probe_has_none() {
     let mut scraped = Scraped::new();
     scraped.probe("p", &json!({}));
+    scraped.metrics.schedule_missed(&scraped.metrics.scopes()[0].probes.state()[0], 1);
     let mut counts = Vec::new();
     for number in 1..=1000 {
         // A workload that is renamed again and again.
@@ -192,9 +193,11 @@ fn a_thousand_runs_have_as_many_series_as_two_and_a_deleted_probe_has_none() {
 #[test]
 fn what_is_served_is_what_the_catalogue_says() {
     let mut scraped = Scraped::new();
-    scraped.probe("p", &json!({}));
+    let (last, next) = ("2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z");
+    scraped.probe("p", &json!({ "lastScheduleTime": last, "nextScheduleTime": next }));
     let run = scraped.run(1, "idle", Some(report("idle")));
     scraped.metrics.run_ended(&run);
+    scraped.metrics.schedule_missed(&scraped.metrics.scopes()[0].probes.state()[0], 1);
     scraped.metrics.watch_restarted("Pod", 1);
     scraped.metrics.requested("get", "200");
     let text = scraped.metrics.render().unwrap();

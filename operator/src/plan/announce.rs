@@ -1,6 +1,7 @@
 //! What is told as events: each change once.
 
-use api::{ConnectionProbeRun, ConnectionProbeRunStatus, conditions};
+use super::schedule::Slots;
+use api::{ConnectionProbeRun, ConnectionProbeRunStatus, conditions, run::Interruption, text};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 
@@ -13,8 +14,8 @@ pub(crate) struct Announcement {
     pub(crate) reason: String,
     /// What happened.
     pub(crate) note: String,
-    /// The run that it is about: events of different runs are not repetitions of one.
-    pub(crate) run: ObjectReference,
+    /// The run that it is about, if it is about one: events of different runs are not repetitions of one.
+    pub(crate) run: Option<ObjectReference>,
     /// What the operator did or does about it.
     pub(crate) action: &'static str,
 }
@@ -30,7 +31,7 @@ pub(super) fn of_run(
         warning,
         reason: reason.to_owned(),
         note: note.clone(),
-        run: run.object_ref(&()),
+        run: Some(run.object_ref(&())),
         action,
     };
     let reason = |status: &ConnectionProbeRunStatus| {
@@ -44,6 +45,17 @@ pub(super) fn of_run(
     {
         told.push(tell(true, "ConnectionCut", "Measure"));
     }
+    for (position, workload) in after.workloads.iter().enumerate() {
+        let interrupted = |status: &ConnectionProbeRunStatus| -> Option<Interruption> {
+            status.workloads.get(position)?.interrupted.clone()
+        };
+        if let Some(Interruption { reason, .. }) = &workload.interrupted
+            && before.and_then(interrupted).is_none()
+        {
+            let note = text::again(&workload.workload, *reason);
+            told.push(Announcement { note, ..tell(false, reason.as_str(), "Repeat") });
+        }
+    }
     if was.as_deref() == Some(is.as_str()) {
         return told;
     }
@@ -56,4 +68,26 @@ pub(super) fn of_run(
         told.push(tell(true, &is, "Wait"));
     }
     told
+}
+
+/// What is to be told of the probe itself: an annotation that was `refused`, with the run that was going
+/// on, and scheduled runs that were missed.
+pub(super) fn of_probe(
+    refused: Option<(String, Option<i64>)>,
+    slots: &Slots,
+) -> impl Iterator<Item = Announcement> {
+    let tell = |reason: &str, note, action| Announcement {
+        warning: true,
+        reason: reason.to_owned(),
+        note,
+        run: None,
+        action,
+    };
+    let refused = refused.map(|(token, going)| {
+        tell("RequestRefused", text::request_refused(&token, going), "Refuse")
+    });
+    let missed = slots
+        .latest_missed
+        .map(|latest| tell("ScheduleMissed", text::missed(slots.missed, latest), "Skip"));
+    refused.into_iter().chain(missed)
 }

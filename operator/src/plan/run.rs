@@ -4,11 +4,11 @@ use super::{
     Action,
     workload::{CUT_SHOWS, Progress, lost, patience, progress},
 };
-use crate::facts::{PodPhase, RunFacts};
+use crate::facts::{PodFacts, PodPhase, RunFacts};
 use api::{
     ConnectionProbeRunStatus, Settings,
     conditions::{State, Waiting},
-    measurement::{Measurement, Order, Placement},
+    measurement::{Order, Placement},
     report::Inconclusive,
     run::{WorkloadResult, WorkloadState},
     text,
@@ -27,12 +27,14 @@ pub(super) struct Step {
 /// Reports that arrive one by one are written together.
 const BATCH: SignedDuration = SignedDuration::from_secs(30);
 
-/// Advances a run. `superseded`: a newer one waits for its end.
-pub(super) fn advance(facts: &RunFacts, superseded: bool, now: Timestamp) -> Step {
+/// Advances a run, towards its end if somebody is `ending` it: a newer run, or a person. A newer run that
+/// comes after a person's order is what counts: it must not be forgotten.
+pub(super) fn advance(facts: &RunFacts, ending: Option<Inconclusive>, now: Timestamp) -> Step {
     let mut status = begin(facts, now);
-    if superseded {
-        status.ended_early.get_or_insert(Inconclusive::Superseded);
-    }
+    status.ended_early = match (status.ended_early, ending) {
+        (Some(Inconclusive::Cancelled) | None, Some(ending)) => Some(ending),
+        (before, _) => before,
+    };
     let judged: Vec<Progress> = status
         .workloads
         .iter()
@@ -41,7 +43,8 @@ pub(super) fn advance(facts: &RunFacts, superseded: bool, now: Timestamp) -> Ste
         .collect();
     for (workload, progress) in status.workloads.iter_mut().zip(&judged) {
         if let Progress::Final(result) = progress {
-            *workload = result.clone();
+            let again = result.again().filter(|_| status.ended_early.is_none());
+            *workload = again.unwrap_or_else(|| result.as_ref().clone());
         }
     }
     let jobs = facts.jobs.iter().map(|job| job.attempt).max();
@@ -67,19 +70,15 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
     let mut status = facts.run.status.clone().unwrap_or_default();
     let measurement = &facts.run.spec.measurement.settled;
     if status.workloads.is_empty() {
-        let workloads = measurement.workloads.iter().map(|workload| WorkloadResult {
-            workload: workload.name.clone(),
-            attempt: 0,
-            state: WorkloadState::Running,
-            reason: None,
-            message: None,
-            report: None,
-        });
+        let workloads = measurement.workloads.iter();
+        let workloads = workloads.map(|workload| WorkloadResult::new(workload.name.clone()));
         status.workloads = workloads.collect();
     }
     // A later attempt is known from its Job before any status says so.
     for (position, workload) in status.workloads.iter_mut().enumerate() {
-        let jobs = facts.jobs.iter().filter(|job| job.workloads.contains(&position));
+        let interrupted = workload.interrupted.as_ref().map_or(0, |earlier| earlier.attempt);
+        let newer = facts.jobs.iter().filter(|job| job.attempt > interrupted);
+        let jobs = newer.filter(|job| job.workloads.contains(&position));
         workload.attempt = workload.attempt.max(jobs.map(|job| job.attempt).max().unwrap_or(0));
     }
     let taken = facts.pods.iter().filter(|pod| pod.inventory.is_some());
@@ -92,11 +91,28 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
     status
 }
 
-/// When the last connection of a measurement that starts now should have ended.
-pub(super) fn expected_end(measurement: &Measurement, start: Timestamp) -> Option<Timestamp> {
+/// When the last connection should have ended, counted from the newest Job: an earlier one may have waited
+/// for its Secret for an hour. Workloads that are still to come after it are counted in.
+fn expected_end(facts: &RunFacts, status: &ConnectionProbeRunStatus) -> Option<Timestamp> {
+    let measurement = &facts.run.spec.measurement.settled;
     let settings = Settings::new("", measurement, Vec::new()).ok()?;
-    let length = settings.last_end(measurement.order.unwrap_or_default());
-    start.checked_add(SignedDuration::try_from(length).ok()?).ok()
+    let job = facts.jobs.iter().max_by_key(|job| job.attempt)?;
+    let is_to_come = |position: usize| {
+        let workload = status.workloads.get(position);
+        workload.is_some_and(|w| w.state == WorkloadState::Running && w.attempt == 0)
+    };
+    let length = |wanted: &dyn Fn(usize) -> bool, order| {
+        let all = settings.workloads.iter().enumerate();
+        let ends = all.filter(|(position, _)| wanted(*position)).map(|(_, w)| w.last_end());
+        match order {
+            Order::Parallel => ends.max().unwrap_or_default(),
+            Order::Sequential => ends.sum(),
+        }
+    };
+    let order = measurement.order.unwrap_or_default();
+    let whole =
+        length(&|position| job.workloads.contains(&position), order) + length(&is_to_come, order);
+    job.created_at.checked_add(SignedDuration::try_from(whole).ok()?).ok()
 }
 
 /// The node where connections of this run were held last.
@@ -122,8 +138,15 @@ fn backoff(attempts: i32) -> SignedDuration {
 impl Step {
     /// Deletes the Jobs and waits for the pods' last words.
     fn wind_up(&mut self, facts: &RunFacts, reason: Inconclusive) {
-        let going = facts.jobs.iter().filter(|job| !job.deleting);
-        self.actions.extend(going.map(|job| Action::DeleteJob { name: job.name.clone() }));
+        let going = facts.jobs.iter().filter_map(|job| {
+            let name = job.name.clone();
+            if facts.waits_in_vain(job) {
+                Some(Action::DropJob { name })
+            } else {
+                (!job.deleting).then_some(Action::DeleteJob { name })
+            }
+        });
+        self.actions.extend(going);
         for workload in &mut self.status.workloads {
             // What the deletion did to it is not a finding of its own.
             if workload.state == WorkloadState::Inconclusive {
@@ -131,7 +154,7 @@ impl Step {
             }
         }
         let silent =
-            |pod: &crate::facts::PodFacts| pod.gone || matches!(pod.phase, PodPhase::Ended(_));
+            |pod: &PodFacts| pod.gone || pod.is_lost() || matches!(pod.phase, PodPhase::Ended(_));
         if facts.jobs.is_empty() && facts.pods.iter().all(silent) {
             for workload in &mut self.status.workloads {
                 if workload.state == WorkloadState::Running {
@@ -147,9 +170,15 @@ impl Step {
             (0..judged.len()).filter(|&w| judged[w] == Progress::Queued).collect();
         let is_under_way = |p: &Progress| !matches!(p, Progress::Queued | Progress::Final(_));
         let all_finished = facts.jobs.iter().all(|job| job.finished_at.is_some());
-        if !queued.is_empty() && all_finished && !judged.iter().any(is_under_way) {
-            self.start_job(facts, queued);
-            return;
+        if !queued.is_empty() && !judged.iter().any(is_under_way) {
+            let lost = facts.jobs.iter().filter(|job| !job.deleting && facts.waits_in_vain(job));
+            self.actions.extend(lost.map(|job| Action::DropJob { name: job.name.clone() }));
+            if all_finished {
+                self.start_job(facts, queued);
+            }
+            if !self.actions.is_empty() {
+                return;
+            }
         }
         let waits = judged.iter().filter_map(|progress| progress.wake(facts));
         self.wake = waits.filter(|at| *at > now).min();
@@ -199,12 +228,14 @@ impl Step {
     }
 
     /// Starts a Job for these workloads. Where pods that follow each other are to share a node, the first
-    /// shows which: it goes alone, and the others follow it.
+    /// shows which: it goes alone, and the others follow it. What was interrupted goes wherever there is room:
+    /// its node may be gone.
     fn start_job(&mut self, facts: &RunFacts, mut workloads: Vec<usize>) {
         let attempt = self.status.attempt + 1;
         let measurement = &facts.run.spec.measurement.settled;
         let shared = measurement.placement.unwrap_or_default() == Placement::SameNode;
-        let node = node(facts).filter(|_| shared);
+        let again = workloads.iter().any(|w| self.status.workloads[*w].interrupted.is_some());
+        let node = node(facts).filter(|_| shared && !again);
         if shared && node.is_none() && measurement.order == Some(Order::Sequential) {
             workloads.truncate(1);
         }
@@ -234,6 +265,7 @@ impl Step {
         let start = self.status.start_time.as_ref().map_or(now, |start| start.0);
         let took = i64::try_from(now.duration_since(start).as_millis()).unwrap_or(0);
         self.status.end_time = Some(Time(now));
+        self.status.expected_end_time = None;
         self.status.duration = Some(text::duration(took));
         self.status.result = Some(text::result(&self.status, verdict));
         self.status.summary = Some(text::summary(number, &self.status, verdict));
@@ -241,9 +273,11 @@ impl Step {
     }
 
     fn describe(&mut self, facts: &RunFacts, now: Timestamp) {
+        let waits = matches!(self.state, State::Waiting(_));
+        let until = expected_end(facts, &self.status).filter(|_| !waits);
+        self.status.expected_end_time = until.map(Time);
         if self.state == State::Progressing && self.status.workloads_cut.is_empty() {
-            let start = self.status.start_time.as_ref().map_or(now, |start| start.0);
-            let until = expected_end(&facts.run.spec.measurement.settled, start);
+            let until = self.status.expected_end_time.as_ref().map(|end| end.0);
             self.status.summary = Some(text::progressing(facts.run.spec.number, until));
         }
         self.set_conditions(facts, now);
@@ -276,7 +310,9 @@ pub(super) fn worth_writing(
     }
     let without_reports =
         ConnectionProbeRunStatus { workloads: before.workloads.clone(), ..without_inventory };
-    let lost = |workload: &WorkloadResult| workload.state == WorkloadState::Inconclusive;
+    let lost = |workload: &WorkloadResult| {
+        workload.state == WorkloadState::Inconclusive || workload.interrupted.is_some()
+    };
     let known = before.workloads.iter().filter(|workload| lost(workload)).count();
     let newly_lost = status.workloads.iter().filter(|workload| lost(workload)).count() > known;
     if *before != without_reports || newly_lost {

@@ -1,26 +1,66 @@
 //! Whether something starts a run, and the run that it starts.
 
-use super::{RunFacts, handled_run_id};
+use super::{RunFacts, handled_run_id, request};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec,
     names::{self, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL},
     report::Inconclusive,
     run::{MeasurementRecord, Trigger, TriggerType, Versions},
+    scheduling::ConcurrencyPolicy,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::{Resource, ResourceExt};
 use std::collections::BTreeMap;
 
-/// What starts a run now, if anything does. The same trigger never starts two: a run records the
-/// measurement and the runID that it was started under.
-pub(super) fn trigger(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<TriggerType> {
+/// What starts a run now, if anything does; where one is `going`, only what supersedes it. `due` is the
+/// time of a scheduled run that may start. The same trigger never starts two: a run records what it was
+/// started under.
+pub(super) fn trigger(
+    probe: &ConnectionProbe,
+    runs: &[RunFacts],
+    due: Option<Timestamp>,
+    going: bool,
+) -> Option<Trigger> {
     if probe.spec.suspend == Some(true) || probe.metadata.deletion_timestamp.is_some() {
         return None;
     }
+    let replaces = probe.spec.scheduling.concurrency_policy == Some(ConcurrencyPolicy::Replace);
+    let scheduled_time = due.filter(|_| !going || replaces).map(Time);
+    let type_ = match edited(probe, runs) {
+        Some(TriggerType::SpecChanged) | None if scheduled_time.is_some() => TriggerType::Scheduled,
+        Some(type_) => type_,
+        None if !going && request(probe, runs).is_some() => TriggerType::Requested,
+        None => return None,
+    };
+    Some(Trigger {
+        type_,
+        token: probe.spec.run_id.clone(),
+        requested_at: requested_at(probe),
+        scheduled_time: scheduled_time.filter(|_| type_ == TriggerType::Scheduled),
+    })
+}
+
+/// The annotation that asks for a run, whether it was answered or not.
+pub(super) fn requested_at(probe: &ConnectionProbe) -> Option<String> {
+    let token = probe.annotations().get(names::REQUESTED_AT_ANNOTATION)?;
+    Some(token.chars().take(TOKEN_LENGTH).collect())
+}
+
+/// The schema's bound for what the status keeps of a token.
+const TOKEN_LENGTH: usize = 128;
+
+/// What a user's edit of the spec starts. With a schedule, only a new `runID` does.
+fn edited(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<TriggerType> {
     let status = probe.status.as_ref();
+    let scheduled = probe.spec.scheduling.schedule.is_some();
     let ran_before = !runs.is_empty() || status.is_some_and(|status| status.last_run.is_some());
-    if !ran_before {
+    if !ran_before && !scheduled {
         return Some(TriggerType::Created);
+    }
+    // At first sight of a probe with a schedule, its runID is what later ones are compared with.
+    if status.is_none() && scheduled && !ran_before {
+        return None;
     }
     let wanted = probe.spec.run_id.as_ref();
     if wanted.is_some() && wanted != handled_run_id(probe, runs).as_ref() {
@@ -30,6 +70,9 @@ pub(super) fn trigger(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<Trig
     let newest = runs.last().and_then(|facts| facts.run.status.as_ref());
     if newest.is_some_and(|status| status.ended_early == Some(Inconclusive::Superseded)) {
         return Some(TriggerType::SpecChanged);
+    }
+    if scheduled {
+        return None;
     }
     // Compared only when the spec was touched: a new operator that reads an old measurement in
     // another way must start nothing.
@@ -42,7 +85,7 @@ pub(super) fn trigger(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<Trig
 pub(super) fn next_run(
     probe: &ConnectionProbe,
     runs: &[RunFacts],
-    trigger: TriggerType,
+    trigger: Trigger,
     versions: &Versions,
 ) -> ConnectionProbeRun {
     let known = runs.last().map(|facts| facts.run.spec.number);
@@ -55,7 +98,7 @@ pub(super) fn next_run(
         &names::run_name(&name, &uid, number),
         ConnectionProbeRunSpec {
             number,
-            trigger: Trigger { type_: trigger, token: probe.spec.run_id.clone() },
+            trigger,
             measurement: MeasurementRecord {
                 as_written: measurement.clone(),
                 settled: measurement.settled(),

@@ -1,6 +1,6 @@
 //! The probe's status, whole, from its runs.
 
-use super::{RunFacts, handled_run_id, has_ended, run::expected_end};
+use super::{RunFacts, handled_run_id, has_ended, last_schedule_time, schedule::Slots, start};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
     conditions::{State, Verdict},
@@ -15,15 +15,38 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 /// A run and the status that it has or is about to get.
 type Told<'a> = (&'a ConnectionProbeRun, &'a ConnectionProbeRunStatus);
 
+/// The state of a probe of which a run is going on, which stands in `state`.
+pub(super) fn state_of_going(probe: &ConnectionProbe, runs: &[RunFacts], state: &State) -> State {
+    let by_the_clock = probe.spec.scheduling.schedule.is_some();
+    match state {
+        State::Progressing if by_the_clock => at_rest_by_the_clock(probe, last_verdict(runs)),
+        state => state.clone(),
+    }
+}
+
+/// Between the runs of a schedule, and during them.
+fn at_rest_by_the_clock(probe: &ConnectionProbe, last: Option<Verdict>) -> State {
+    let verdict = last.filter(|verdict| *verdict != Verdict::Superseded);
+    match probe.spec.suspend {
+        Some(true) => State::Suspended(verdict),
+        _ => State::Scheduled(verdict),
+    }
+}
+
+fn last_verdict(runs: &[RunFacts]) -> Option<Verdict> {
+    ended(runs).next_back().map(|(_, status)| status.verdict())
+}
+
 /// The state of a probe of which no run is going on.
 pub(super) fn state_at_rest(
     probe: &ConnectionProbe,
     runs: &[RunFacts],
     just_ended: Option<&ConnectionProbeRunStatus>,
 ) -> State {
-    let last = just_ended.or_else(|| ended(runs).next_back().map(|(_, status)| status));
-    let verdict = last.map(ConnectionProbeRunStatus::verdict);
+    let just_ended = just_ended.map(ConnectionProbeRunStatus::verdict);
+    let verdict = just_ended.or_else(|| last_verdict(runs));
     match verdict {
+        _ if probe.spec.scheduling.schedule.is_some() => at_rest_by_the_clock(probe, verdict),
         _ if probe.spec.suspend == Some(true) => State::Suspended(verdict),
         Some(verdict) if verdict != Verdict::Superseded => State::Ended(verdict),
         // A run is about to start: its claim is among this plan's actions.
@@ -31,13 +54,17 @@ pub(super) fn state_at_rest(
     }
 }
 
-/// The whole status. `current` is the run that was advanced, ended or not.
+/// The whole status. `current` is the run that was advanced, ended or not; `waits` says that an
+/// annotation asks for a run and was not answered yet.
+#[expect(clippy::too_many_arguments, reason = "everything that a status is made of")]
 pub(super) fn of_probe(
     probe: &ConnectionProbe,
     runs: &[RunFacts],
     current: Option<Told<'_>>,
     state: &State,
     message: Option<String>,
+    slots: &Slots,
+    waits: bool,
     now: Timestamp,
 ) -> ConnectionProbeStatus {
     let before = probe.status.clone().unwrap_or_default();
@@ -48,8 +75,9 @@ pub(super) fn of_probe(
     let mut past: Vec<Told<'_>> = ended(runs).collect();
     past.extend(just_ended);
     let message = match (state, message) {
-        (State::Suspended(_), _) => text::suspended(),
+        (State::Suspended(_), _) if going.is_none() => text::suspended(),
         (_, Some(message)) => message,
+        (State::Scheduled(_), None) if past.is_empty() => text::scheduled(slots.next),
         (_, None) => past.last().and_then(|(_, s)| s.summary.clone()).unwrap_or_default(),
     };
     let recent = past.iter().rev().take(RECENT_RUNS).filter_map(|told| recent_run(*told));
@@ -66,8 +94,21 @@ pub(super) fn of_probe(
         current_run: going.map(current_run),
         last_run: past.last().and_then(|told| last_run(*told)).or(before.last_run),
         recent_runs: recent.collect(),
-        last_handled_run_id: handled_run_id(probe, runs),
+        last_schedule_time: last_schedule_time(probe, runs).map(Time),
+        next_schedule_time: slots.next.map(Time),
+        last_handled_request: if waits {
+            before.last_handled_request
+        } else {
+            start::requested_at(probe).or(before.last_handled_request)
+        },
+        last_handled_run_id: handled_run_id(probe, runs).or_else(|| seen_first(probe)),
     }
+}
+
+/// The runID of a probe with a schedule at first sight: it starts nothing.
+fn seen_first(probe: &ConnectionProbe) -> Option<String> {
+    let is_new = probe.status.is_none() && probe.spec.scheduling.schedule.is_some();
+    probe.spec.run_id.clone().filter(|_| is_new)
 }
 
 fn ended(runs: &[RunFacts]) -> impl DoubleEndedIterator<Item = Told<'_>> {
@@ -87,7 +128,7 @@ fn current_run((run, status): Told<'_>) -> CurrentRun {
     CurrentRun {
         name: super::name(run),
         number: run.spec.number,
-        expected_end_time: expected_end(&run.spec.measurement.settled, start.0).map(Time),
+        expected_end_time: status.expected_end_time.clone(),
         start_time: start,
         first_cut_seen_time: status.first_cut_seen_time.clone(),
         workloads_cut: status.workloads_cut.clone(),

@@ -2,11 +2,13 @@
 
 mod cluster;
 mod properties;
+mod triggers;
 
 use crate::facts::{PodEnd, PodPhase, Stuck};
 use api::{
     conditions,
     measurement::Order,
+    names,
     report::{Arm, Inconclusive, ProblemReason},
 };
 use cluster::{Cluster, report, survivors};
@@ -87,11 +89,77 @@ fn a_process_that_has_just_exited_is_no_cut() {
 }
 
 #[test]
-fn an_eviction_is_inconclusive_and_keeps_what_was_measured() {
+fn an_evicted_workload_is_measured_once_more_and_its_evidence_is_kept() {
     let mut cluster = Cluster::running("idle, beat");
-    cluster.evict(0, cluster::interrupted("idle", 0));
-    cluster.evict(1, cluster::interrupted("beat", 1));
+    cluster.evict(0, cluster::interrupted("idle", 1));
+    let told = cluster.plan().announcements;
+    assert_eq!((told[0].reason.as_str(), told[0].warning), ("Evicted", false));
     cluster.settle();
+    assert!(cluster.plan().announcements.is_empty(), "each fact once");
+    assert_eq!(cluster.ready(), "False Progressing");
+    let idle = cluster.run(1).status.unwrap().workloads[0].clone();
+    let interrupted = idle.interrupted.unwrap();
+    assert_eq!((interrupted.attempt, interrupted.reason), (1, Inconclusive::Evicted));
+    let arm = &interrupted.arms[0];
+    assert_eq!((arm.counts.disconnected, arm.first_cut_ms), (1, Some(9_000)));
+    assert!(cluster.step().is_empty(), "beat is still held");
+    cluster.ends(1, survivors("beat", 5, 60_000));
+    cluster.job_finishes();
+    assert_eq!(cluster.step(), ["start attempt 2 of 1 workloads"], "on whichever node");
+    cluster.ends_in(2, 0, survivors("idle", 5, 60_000));
+    cluster.job_finishes();
+    cluster.settle();
+    assert_eq!(cluster.ready(), "True Measured");
+    let summary = cluster.summary();
+    assert!(summary.ends_with("idle took a second attempt (Evicted)."), "{summary}");
+}
+
+#[test]
+fn the_pods_of_a_lost_node_are_not_waited_for() {
+    let mut cluster = Cluster::running("idle");
+    cluster.loses_node(0);
+    assert!(cluster.step().is_empty(), "first it is written down");
+    assert_eq!(cluster.step(), ["drop Job t-abcde-1-1"]);
+    assert_eq!(cluster.step(), ["start attempt 2 of 1 workloads"]);
+    cluster.settle();
+    let run = cluster.run(1).status.unwrap();
+    assert_eq!(run.workloads[0].interrupted.as_ref().unwrap().reason, Inconclusive::NodeLost);
+    assert_eq!(run.attempt, 2, "its Job was dropped, and another one started");
+}
+
+#[test]
+fn a_run_on_a_lost_node_can_be_cancelled() {
+    let mut cluster = Cluster::running("idle");
+    cluster.annotate(names::CANCEL_ANNOTATION, "1");
+    assert_eq!(cluster.step(), ["delete Job t-abcde-1-1"]);
+    assert!(cluster.step().is_empty(), "its pod does not go");
+    cluster.loses_node(0);
+    assert_eq!(cluster.step(), ["drop Job t-abcde-1-1"]);
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False Cancelled");
+}
+
+#[test]
+fn a_job_deleted_by_hand_is_made_once_more() {
+    let mut cluster = Cluster::running("idle");
+    cluster.job_goes();
+    cluster.is_interrupted(0, cluster::interrupted("idle", 0));
+    assert_eq!(cluster.step(), [] as [&str; 0]);
+    assert_eq!(cluster.step(), ["start attempt 2 of 1 workloads"]);
+    let idle = cluster.run(1).status.unwrap().workloads[0].clone();
+    assert_eq!(idle.interrupted.unwrap().reason, Inconclusive::JobDeleted);
+}
+
+#[test]
+fn a_second_eviction_is_inconclusive_and_keeps_what_was_measured() {
+    let mut cluster = Cluster::running("idle, beat");
+    for attempt in 1..=2 {
+        cluster.evict(0, cluster::interrupted("idle", 0));
+        cluster.evict(1, cluster::interrupted("beat", 1));
+        cluster.job_finishes();
+        cluster.settle();
+        assert_eq!(cluster.run(1).status.unwrap().attempt, 2, "after attempt {attempt}");
+    }
     assert_eq!(cluster.ready(), "True PartlyConclusive");
     let workloads = cluster.run(1).status.unwrap().workloads;
     assert!(workloads.iter().all(|w| w.reason == Some(Inconclusive::Evicted)));
@@ -170,53 +238,6 @@ fn a_changed_measurement_supersedes_and_two_runs_never_overlap() {
 }
 
 #[test]
-fn run_ids_a_b_a_are_three_runs() {
-    let mut cluster = Cluster::with_probe("idle");
-    cluster.edit(|spec| spec.run_id = Some("a".into()));
-    cluster.finish_run();
-    for id in ["b", "a"] {
-        cluster.edit(|spec| spec.run_id = Some(id.into()));
-        cluster.finish_run();
-    }
-    assert!(cluster.step().is_empty());
-    assert_eq!(cluster.runs(), 3);
-}
-
-#[test]
-fn a_run_id_and_a_measurement_in_one_edit_are_one_run() {
-    let mut cluster = Cluster::with_probe("idle");
-    cluster.finish_run();
-    cluster.edit(|spec| {
-        spec.run_id = Some("x".into());
-        spec.measurement.connections = Some(2);
-    });
-    cluster.finish_run();
-    assert!(cluster.step().is_empty());
-    assert_eq!(cluster.runs(), 2);
-    assert_eq!(cluster.run(2).spec.trigger.type_, api::run::TriggerType::RunID);
-}
-
-#[test]
-fn nothing_starts_while_suspended_and_one_run_is_made_up_for() {
-    let mut cluster = Cluster::with_probe("idle");
-    cluster.edit(|spec| spec.suspend = Some(true));
-    cluster.settle();
-    assert_eq!((cluster.runs(), cluster.ready().as_str()), (0, "True Suspended"));
-    cluster.edit(|spec| spec.measurement.connections = Some(2));
-    cluster.settle();
-    cluster.edit(|spec| spec.suspend = None);
-    assert_eq!(cluster.step(), ["start run 1"]);
-}
-
-#[test]
-fn an_edit_of_what_is_not_measured_starts_nothing() {
-    let mut cluster = Cluster::with_probe("idle");
-    cluster.finish_run();
-    cluster.edit(|spec| spec.history_limit = Some(3));
-    assert!(cluster.step().is_empty());
-}
-
-#[test]
 fn history_keeps_the_newest() {
     let mut cluster = Cluster::with_probe("idle");
     cluster.edit(|spec| spec.history_limit = Some(1));
@@ -235,7 +256,12 @@ fn a_pod_that_ended_while_the_operator_was_away_is_no_drop() {
     cluster.forget_pods();
     cluster.job_finishes();
     assert!(cluster.step().is_empty());
-    assert_eq!(cluster.ready(), "False Progressing", "its last words may still come");
+    assert_eq!(cluster.run(1).status.unwrap().attempt, 1, "its last words may still come");
+    cluster.wait(5);
+    cluster.settle();
+    let workload = cluster.run(1).status.unwrap().workloads[0].clone();
+    assert_eq!(workload.interrupted.unwrap().reason, Inconclusive::NoReport);
+    cluster.job_finishes();
     cluster.wait(5);
     cluster.settle();
     assert_eq!(cluster.ready(), "False Inconclusive");

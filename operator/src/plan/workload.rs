@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Progress {
     /// Nothing more will come of it.
-    Final(WorkloadResult),
+    Final(Box<WorkloadResult>),
     /// No Job holds it yet.
     Queued,
     /// Its pod has not started, and nothing is known to be wrong.
@@ -48,7 +48,7 @@ pub(super) fn progress(
     now: Timestamp,
 ) -> Progress {
     if before.state != WorkloadState::Running {
-        return Progress::Final(before.clone());
+        return Progress::Final(Box::new(before.clone()));
     }
     let attempt = before.attempt;
     if attempt == 0 {
@@ -56,18 +56,44 @@ pub(super) fn progress(
     }
     let job = facts.jobs.iter().find(|job| job.attempt == attempt);
     let mut pods = facts.pods.iter().filter(|p| p.attempt == attempt && p.workload == position);
-    match pods.next_back() {
+    let progress = match pods.next_back() {
         Some(pod) => of_pod(pod, before),
         None => without_pod(facts, job, before, now),
+    };
+    match progress {
+        // What the pod said when its Job was taken away is not the reason.
+        Progress::Final(result)
+            if job.is_none()
+                && was_there(facts, attempt)
+                && matches!(
+                    result.reason,
+                    Some(Inconclusive::Interrupted | Inconclusive::NoReport)
+                ) =>
+        {
+            Progress::Final(Box::new(lost(before, Inconclusive::JobDeleted, "", result.report)))
+        }
+        progress => progress,
     }
+}
+
+/// Whether the Job of an attempt was made, as far as the run's status knows.
+fn was_there(facts: &RunFacts, attempt: i32) -> bool {
+    facts.run.status.as_ref().is_some_and(|status| status.attempt >= attempt)
 }
 
 fn of_pod(pod: &PodFacts, before: &WorkloadResult) -> Progress {
     match &pod.phase {
         PodPhase::Ended(end) => ended(end, pod.disruption, before),
-        _ if pod.gone => {
+        PodPhase::Stuck { cause, seen, .. } if pod.gone => {
+            let reason = pod.disruption.unwrap_or(match cause {
+                Stuck::Unschedulable => Inconclusive::Unschedulable,
+                Stuck::Image => Inconclusive::ImageUnavailable,
+            });
+            Progress::Final(Box::new(lost(before, reason, seen, None)))
+        }
+        _ if pod.gone || pod.is_lost() => {
             let reason = pod.disruption.unwrap_or(Inconclusive::NoReport);
-            Progress::Final(lost(before, reason, "", None))
+            Progress::Final(Box::new(lost(before, reason, "", None)))
         }
         PodPhase::Starting => Progress::Starting,
         PodPhase::Running { unready_since, since } => {
@@ -93,11 +119,11 @@ fn ended(end: &PodEnd, disruption: Option<Inconclusive>, before: &WorkloadResult
     if let Some(report) =
         report.filter(|report| report.ended_at.is_some() && end.exit_code == Some(0))
     {
-        return Progress::Final(WorkloadResult {
+        return Progress::Final(Box::new(WorkloadResult {
             state: WorkloadState::Reported,
             report: Some(report.clone()),
             ..before.clone()
-        });
+        }));
     }
     let started = report.is_some() || end.exit_code.is_some_and(|code| code != CANNOT_START);
     if !started && disruption.is_none() {
@@ -114,7 +140,7 @@ fn ended(end: &PodEnd, disruption: Option<Inconclusive>, before: &WorkloadResult
         Some(code) if report.is_none() => format!("{}, exit code {code}", end.reason),
         _ => String::new(),
     };
-    Progress::Final(lost(before, reason, &seen, report.cloned()))
+    Progress::Final(Box::new(lost(before, reason, &seen, report.cloned())))
 }
 
 /// The probe's exit code after a signal.
@@ -130,16 +156,15 @@ fn without_pod(
 ) -> Progress {
     let attempt = before.attempt;
     let Some(job) = job else {
-        let was_there = facts.run.status.as_ref().is_some_and(|s| s.attempt >= attempt);
-        return if was_there {
-            Progress::Final(lost(before, Inconclusive::JobDeleted, "", None))
+        return if was_there(facts, attempt) {
+            Progress::Final(Box::new(lost(before, Inconclusive::JobDeleted, "", None)))
         } else {
             Progress::Starting
         };
     };
     match job.finished_at {
         Some(at) if now.duration_since(at) >= LAST_WORDS => {
-            Progress::Final(lost(before, Inconclusive::NoReport, "", None))
+            Progress::Final(Box::new(lost(before, Inconclusive::NoReport, "", None)))
         }
         Some(_) => Progress::Starting,
         None if facts.pods.is_empty() && now.duration_since(job.created_at) >= POD_REFUSED => {

@@ -105,6 +105,9 @@ impl Cluster {
                 assert!(jobs.iter().all(|job| job.finished_at.is_some()), "two Jobs at once");
                 jobs.push(job);
             }
+            Action::DropJob { name } => {
+                self.runs.iter_mut().for_each(|facts| facts.jobs.retain(|job| job.name != *name));
+            }
             Action::DeleteJob { name } => {
                 let mut jobs = self.runs.iter_mut().flat_map(|facts| &mut facts.jobs);
                 jobs.find(|job| job.name == *name).unwrap().deleting = true;
@@ -115,10 +118,13 @@ impl Cluster {
         }
     }
 
-    /// Steps until nothing is left to do.
+    /// Steps until nothing is left to do: what is written down may lead to more.
     pub(super) fn settle(&mut self) {
         for _ in 0..10 {
-            if self.step().is_empty() {
+            let written = |facts: &RunFacts| facts.run.status.clone();
+            let before: Vec<_> = self.runs.iter().map(written).collect();
+            if self.step().is_empty() && before == self.runs.iter().map(written).collect::<Vec<_>>()
+            {
                 return;
             }
         }
@@ -205,16 +211,41 @@ impl Cluster {
         self.job_finishes();
     }
 
+    /// A pod of the newest attempt is evicted while its connections are held.
     pub(super) fn evict(&mut self, workload: usize, report: Report) {
-        self.is_interrupted(workload, report);
+        self.ends_by(self.attempt(), workload, 5, Some(report));
         self.evict_ended(workload);
     }
 
     pub(super) fn evict_ended(&mut self, workload: usize) {
+        let attempt = self.attempt();
         let pods = &mut self.runs.last_mut().unwrap().pods;
-        let pod = pods.iter_mut().find(|pod| pod.workload == workload).unwrap();
+        let of_attempt = |pod: &&mut PodFacts| (pod.attempt, pod.workload) == (attempt, workload);
+        let pod = pods.iter_mut().find(of_attempt).unwrap();
         pod.disruption = Some(Inconclusive::Evicted);
         pod.gone = true;
+    }
+
+    /// The node of a pod of the newest attempt stops answering, and its toleration is over.
+    pub(super) fn loses_node(&mut self, workload: usize) {
+        let attempt = self.attempt();
+        let pods = &mut self.runs.last_mut().unwrap().pods;
+        let of_attempt = |pod: &&mut PodFacts| (pod.attempt, pod.workload) == (attempt, workload);
+        for pod in pods.iter_mut().filter(of_attempt) {
+            pod.disruption = Some(Inconclusive::NodeLost);
+            pod.deleting = true;
+        }
+    }
+
+    fn attempt(&self) -> i32 {
+        let jobs = self.runs.last().unwrap().jobs.iter();
+        jobs.map(|job| job.attempt).max().unwrap_or(1)
+    }
+
+    /// Sets an annotation of the probe.
+    pub(super) fn annotate(&mut self, annotation: &str, value: &str) {
+        let annotations = self.probe.metadata.annotations.get_or_insert_default();
+        annotations.insert(annotation.to_owned(), value.to_owned());
     }
 
     pub(super) fn forget_pods(&mut self) {

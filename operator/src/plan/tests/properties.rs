@@ -2,7 +2,12 @@
 
 use super::cluster::{Cluster, interrupted, no_login, report, survivors};
 use crate::facts::{PodPhase, Stuck};
-use api::{measurement::Order, report::ProblemReason};
+use api::{
+    measurement::Order,
+    names::{CANCEL_ANNOTATION, REQUESTED_AT_ANNOTATION},
+    report::ProblemReason,
+    scheduling::ConcurrencyPolicy,
+};
 use proptest::prelude::*;
 
 /// Something that happens to a cluster, or time that passes.
@@ -15,6 +20,9 @@ enum Event {
     RunID(u8),
     Connections(i32),
     Suspend(bool),
+    Request(u8),
+    Cancel(i64),
+    Schedule(Option<ConcurrencyPolicy>),
     Pod(usize, Pod),
     ForgetPods,
     JobFinishes,
@@ -31,6 +39,7 @@ enum Pod {
     CannotLogIn,
     Misconfigured,
     Evicted,
+    NodeIsLost,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -43,6 +52,12 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Pod::CannotLogIn),
         Just(Pod::Misconfigured),
         Just(Pod::Evicted),
+        Just(Pod::NodeIsLost),
+    ];
+    let schedule = prop_oneof![
+        Just(None),
+        Just(Some(ConcurrencyPolicy::Forbid)),
+        Just(Some(ConcurrencyPolicy::Replace)),
     ];
     prop_oneof![
         6 => Just(Event::Step),
@@ -51,6 +66,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0_u8..3).prop_map(Event::RunID),
         1 => (1_i32..4).prop_map(Event::Connections),
         1 => any::<bool>().prop_map(Event::Suspend),
+        1 => (0_u8..3).prop_map(Event::Request),
+        1 => (1_i64..4).prop_map(Event::Cancel),
+        1 => schedule.prop_map(Event::Schedule),
         6 => (0_usize..2, pod).prop_map(|(workload, pod)| Event::Pod(workload, pod)),
         1 => Just(Event::ForgetPods),
         2 => Just(Event::JobFinishes),
@@ -74,6 +92,12 @@ fn happen(cluster: &mut Cluster, event: Event) {
         Event::RunID(id) => cluster.edit(|spec| spec.run_id = Some(id.to_string())),
         Event::Connections(n) => cluster.edit(|spec| spec.measurement.connections = Some(n)),
         Event::Suspend(suspend) => cluster.edit(|spec| spec.suspend = Some(suspend)),
+        Event::Request(token) => cluster.annotate(REQUESTED_AT_ANNOTATION, &token.to_string()),
+        Event::Cancel(number) => cluster.annotate(CANCEL_ANNOTATION, &number.to_string()),
+        Event::Schedule(policy) => cluster.edit(|spec| {
+            spec.scheduling.schedule = policy.map(|_| "*/5 * * * *".to_owned());
+            spec.scheduling.concurrency_policy = policy;
+        }),
         Event::Pod(workload, pod) => pod_event(cluster, workload, &pod),
         Event::ForgetPods => drop((cluster.runs() > 0).then(|| cluster.forget_pods())),
         Event::JobFinishes => cluster.job_finishes(),
@@ -102,6 +126,11 @@ fn pod_event(cluster: &mut Cluster, workload: usize, pod: &Pod) {
             cluster.fails_with_problem(workload, ProblemReason::SecretNotFound, "No Secret.");
         }
         Pod::Evicted => cluster.evict(workload, interrupted("w", 1)),
+        Pod::NodeIsLost => {
+            let running = PodPhase::Running { unready_since: None, since: start };
+            cluster.pod(workload, running);
+            cluster.loses_node(workload);
+        }
     }
 }
 
