@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use api::{report::Inconclusive, run::WorkloadResult};
-use lab::cluster::{Namespace, eventually, in_namespace, kubectl, kubectl_with};
+use lab::cluster::{Namespace, eventually, in_namespace, kubectl};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -184,71 +184,4 @@ async fn a_drained_node_repeats_what_it_ended() {
         assert_eq!(last.result, "0 of 2 cut");
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_pod_that_makes_way_for_another_is_measured_once_more() {
-    in_namespace(async |ns| {
-        let class = |name: &str, value: i32| {
-            let class = format!(
-                "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{ name: {name} }}\nvalue: {value}\n"
-            );
-            assert!(kubectl_with(&class, &["apply", "-f", "-"]).ok);
-        };
-        class("connection-probe-lowest", -10);
-        class("connection-probe-highest", 10);
-        ns.apply_probe(
-            "  duration: 10s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n\
-             \x20 podTemplate: { priorityClassName: connection-probe-lowest, \
-             resources: { requests: { cpu: 1100m } } }\n",
-        );
-        ns.holding(1).await;
-        ns.apply(
-            "apiVersion: v1\nkind: Pod\nmetadata: { name: important }\nspec:\n\
-             \x20 priorityClassName: connection-probe-highest\n  restartPolicy: Never\n\
-             \x20 securityContext: { runAsNonRoot: true, seccompProfile: { type: RuntimeDefault } }\n\
-             \x20 containers:\n  - name: a\n    image: localhost/connection-probe:dev\n\
-             \x20   command: [/connection-probe, --help]\n\
-             \x20   resources: { requests: { cpu: 1100m } }\n\
-             \x20   securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }\n",
-        );
-        interrupted(&ns, Inconclusive::Preempted).await;
-        ns.condition("Ready", "True", "Measured", MINUTE).await;
-        assert!(kubectl(&["delete", "priorityclass", "connection-probe-lowest", "connection-probe-highest"]).ok);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_lost_node_is_no_drop_and_what_it_held_is_measured_once_more() {
-    in_namespace(async |ns| {
-        let tolerations = ["not-ready", "unreachable"].map(|taint| {
-            format!("{{ key: node.kubernetes.io/{taint}, effect: NoExecute, operator: Exists, tolerationSeconds: 1 }}")
-        });
-        ns.apply_probe(&format!(
-            "  duration: 10s\n  connections: 2\n  workloads: [{{ name: idle, idle: {{}} }}, \
-             {{ name: long, idle: {{}}, duration: 5m }}]\n  podTemplate: {{ tolerations: [{}] }}\n",
-            tolerations.join(", ")
-        ));
-        ns.holding(2).await;
-        part("stop");
-        interrupted(&ns, Inconclusive::NodeLost).await;
-        assert_eq!(ns.jobs().await.len(), 1, "the Job of the lost pods is not waited for");
-        part("start");
-        eventually("the second attempt", Duration::from_secs(90), async || {
-            let run = ns.runs().await.pop()?.status?;
-            run.workloads[0].report.is_some().then_some(())
-        })
-        .await;
-        let run = ns.runs().await.pop().unwrap().status.unwrap();
-        assert_eq!(run.workloads[0].report.as_ref().unwrap().arms[0].counts.survived, 2);
-    })
-    .await;
-}
-
-/// Stops or starts the kubelet.
-fn part(verb: &str) {
-    let part = concat!(env!("CARGO_MANIFEST_DIR"), "/part");
-    let said = std::process::Command::new(part).args([verb, "kubelet"]).output().unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
