@@ -78,8 +78,8 @@ mod tests {
     use super::*;
     use crate::{
         manifest,
+        render::{self, Format},
         report::{Arm, ArmReport, Counts, Ending, Outcome},
-        table,
     };
 
     fn report(workload: &str, outcome: Outcome, reason: Option<Inconclusive>) -> Report {
@@ -130,6 +130,6 @@ mod tests {
         let summary = "Run 1: 5 of 10 cut. Nothing is known of b (Interrupted).";
         assert_eq!(status.summary.as_deref(), Some(summary));
         assert_eq!(status.conditions[1].reason, "PartlyConclusive");
-        assert!(table::results(&read).contains("| a    | 50:00    | yes (5 of 5) |"));
+        assert!(render::run(&read, Format::Table).contains("| a    | 50:00    | yes (5 of 5) |"));
     }
 }

@@ -3,9 +3,9 @@
 use crate::{
     measurement::{Client, Order},
     pattern::Pattern,
+    render::table::markdown,
     report::Arm,
     settings::{Settings, TargetSettings, WorkloadSettings},
-    table::markdown,
     text::{duration, mmss},
     workload::DEFAULT_STATEMENT,
 };

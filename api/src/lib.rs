@@ -9,8 +9,9 @@
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
-//! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells.
-//! - [`conditions`], [`text`], [`table`]: what a person reads. [`metrics`]: what Prometheus does.
+//! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells. [`survival`]: which share
+//!   lived how long.
+//! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
 //! - [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
@@ -37,13 +38,14 @@ pub mod pattern;
 pub mod pod_template;
 pub mod preset;
 pub mod probe;
+pub mod render;
 pub mod report;
 pub mod run;
 pub mod scheduling;
 pub mod schema;
 pub mod secret_keys;
 pub mod settings;
-pub mod table;
+pub mod survival;
 pub mod target;
 pub mod tcp;
 pub mod text;

@@ -417,6 +417,25 @@ impl Report {
     }
 }
 
+impl Clocks {
+    /// How many there are.
+    pub const COUNT: usize = 7;
+
+    /// All of them, each with the event that it counts from.
+    #[must_use]
+    pub fn all(&self) -> [(&'static str, Option<i64>); Self::COUNT] {
+        [
+            ("connect", Some(self.connect_ms)),
+            ("our last byte", self.client_byte_ms),
+            ("the peer's last byte", self.server_byte_ms),
+            ("the last answered request", self.request_ms),
+            ("BEGIN", self.begin_ms),
+            ("SET", self.set_ms),
+            ("LISTEN", self.listen_ms),
+        ]
+    }
+}
+
 impl ArmReport {
     /// The ending that tells most: the earliest cut, else the first ending.
     #[must_use]

@@ -22,6 +22,12 @@ pub fn mmss(ms: i64) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
+/// The same to the millisecond, as in `46:41.208`.
+#[must_use]
+pub fn precisely(ms: i64) -> String {
+    format!("{}.{:03}", mmss(ms), ms.max(0) % 1000)
+}
+
 /// A length of time in the manner of Go, in whole seconds: `57m36s`.
 #[must_use]
 pub fn duration(ms: i64) -> String {
@@ -380,6 +386,7 @@ mod tests {
     fn times_are_written_as_in_the_tickets() {
         assert_eq!(mmss(2_449_999), "40:49");
         assert_eq!(mmss(5_400_000), "90:00");
+        assert_eq!(precisely(2_449_029), "40:49.029");
         assert_eq!(duration(3_456_000), "57m36s");
         assert_eq!(lifetime(&Lifetime { min_ms: 3_000_000, max_ms: None }), ">= 50:00");
         assert_eq!(lifetime(&Lifetime { min_ms: 60_000, max_ms: Some(120_000) }), "1:00–2:00");

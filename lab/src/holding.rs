@@ -220,7 +220,7 @@ impl Holding {
         Setup {
             settings: Ok(self.write(folder.path())),
             order: Order::Parallel,
-            output: Output::Json,
+            output: Output::Lines,
             mounts: Mounts {
                 secrets: folder.path().to_owned(),
                 config_maps: folder.path().to_owned(),

@@ -3,8 +3,8 @@
 use crate::{
     mounts::Mounts, problem, reconnect::DELAYS, run::Setup, session::ANSWER_TIMEOUT, voice::Output,
 };
-use api::{measurement, report::Problem, settings::Settings};
-use clap::{Args, Parser, Subcommand};
+use api::{measurement, render::Format, report::Problem, settings::Settings};
+use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 use std::{
@@ -44,7 +44,7 @@ pub enum Command {
     /// Hold the connections of a probe.
     ///
     /// By hand (--file): takes the manifest of a ConnectionProbe, shows how far things are, and prints
-    /// the results table. placement and podTemplate are for pods and are left out.
+    /// the result. placement and podTemplate are for pods and are left out.
     ///
     /// In a pod (--settings): each thing that happens is a JSON line on standard output. The report is
     /// the last one; it is also the termination message, rewritten whenever something happens.
@@ -66,11 +66,18 @@ pub enum Command {
     /// Opens one short connection per path with the role that is measured, and prints what it read as
     /// JSON. What could not be read is said in there: it always exits by 0, within 20 s.
     Inventory(Inventory),
-    /// Print the results table of a run.
+    /// Print a run: as a table, for a ticket, for a pipeline, or as a page with figures.
     ///
-    /// Reads a ConnectionProbeRun as JSON from standard input:
-    /// kubectl get cproberun NAME -o json | connection-probe table
-    Table,
+    /// Reads a ConnectionProbeRun as JSON:
+    /// kubectl get cproberun NAME -o json | connection-probe report -o html > run.html
+    Report {
+        /// What `run --json` wrote, or kubectl; `-` reads standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// How it is set down
+        #[arg(long, short, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::NAMES), default_value = "table")]
+        output: String,
+    },
     /// Print the completion of words for a shell: source <(connection-probe completion bash)
     Completion {
         /// For which shell
@@ -90,9 +97,10 @@ pub struct Run {
     #[arg(long, value_name = "FILE", requires = "file")]
     pub json: Option<PathBuf>,
 
-    /// Who is told what happens
-    #[arg(long, value_enum, default_value_t = Output::Table, requires = "file")]
-    output: Output,
+    /// How the result is set down; `lines`: not at all, but one JSON line for each thing that happens, as
+    /// in a pod
+    #[arg(long, short, value_name = "FORMAT", value_parser = PossibleValuesParser::new(outputs()), default_value = "table", requires = "file")]
+    output: String,
 
     /// The settings as JSON; `-` reads standard input. Absent, and no --file: the environment variable
     /// CONNECTION_PROBE_SETTINGS holds the JSON itself
@@ -152,8 +160,14 @@ impl Run {
     /// What the arguments mean by hand, for these settings in this order.
     #[must_use]
     pub fn by_hand(self, settings: Settings, order: measurement::Order) -> Setup {
-        let output = self.output;
+        let output = if self.format().is_some() { Output::Words } else { Output::Lines };
         Setup { order, output, ..self.setup(Ok(settings), None) }
+    }
+
+    /// How the result is set down at the end.
+    #[must_use]
+    pub fn format(&self) -> Option<Format> {
+        self.output.parse().ok()
     }
 
     /// What the arguments mean in a pod.
@@ -174,7 +188,7 @@ impl Run {
         Setup {
             settings,
             order: measurement::Order::Parallel,
-            output: Output::Json,
+            output: Output::Lines,
             mounts: self.mounts.mounts(),
             index,
             termination_log: self.termination_log.or_else(default_log),
@@ -187,6 +201,10 @@ impl Run {
             reconnect_after: DELAYS.to_vec(),
         }
     }
+}
+
+fn outputs() -> impl Iterator<Item = &'static str> {
+    Format::NAMES.into_iter().chain(["lines"])
 }
 
 /// Reads the settings. What is wrong with them belongs into the report, so it is no error here.
@@ -249,7 +267,7 @@ mod tests {
         let commands = all.lines().chain(run.lines()).filter_map(|line| {
             line.trim().strip_prefix("connection-probe ").filter(|_| line.starts_with("  "))
         });
-        let commands: Vec<_> = commands.map(|c| c.split(" < ").next().unwrap()).collect();
+        let commands: Vec<_> = commands.map(|c| c.split(" > ").next().unwrap()).collect();
         assert_eq!(commands.len(), 4, "{commands:?}");
         for command in commands {
             let words = ["connection-probe"].into_iter().chain(command.split_whitespace());
@@ -267,7 +285,7 @@ mod tests {
         let in_a_pod = run(&["--secrets", "s", "--config-maps", "c", "--index", "3"]).in_a_pod();
         assert_eq!((in_a_pod.wait.as_secs(), in_a_pod.index), (120, Some(3)));
         assert_eq!(in_a_pod.mounts.config_maps, Path::new("c"));
-        assert_eq!(in_a_pod.output, Output::Json);
+        assert_eq!(in_a_pod.output, Output::Lines);
         let short = run(&["--secrets", "s", "--index", "3", "--wait-for-secret", "1500ms"]);
         assert_eq!(short.in_a_pod().wait, Duration::from_millis(1500));
     }

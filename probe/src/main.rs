@@ -1,6 +1,9 @@
 //! Arguments in, exit code out.
 
-use api::{Inventory, Report, table};
+use api::{
+    ConnectionProbeRun, Inventory, Report,
+    render::{self, Format},
+};
 use clap::{CommandFactory, Parser};
 use probe::{
     args::{self, Cli, Command, Run},
@@ -10,7 +13,6 @@ use probe::{
     inventory,
     run::{self, Setup},
     termination::TerminationMessage,
-    voice::Output,
 };
 use std::{
     fs::File,
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
             exit::on_panic(Exit::Complete);
             Ok(args.order().map_or(Exit::Complete, |order| take_inventory(&order, clock)))
         }
-        Command::Table => print_table(),
+        Command::Report { file, output } => report(&file, output.parse().unwrap_or_default()),
         Command::Completion { shell } => {
             let mut completion = Vec::new();
             clap_complete::generate(
@@ -73,8 +75,8 @@ fn run_by_hand(args: Run, file: &Path, clock: Clock) -> Result<Exit, String> {
         .as_ref()
         .map(|path| File::create(path).map_err(|error| format!("{}: {error}", path.display())));
     let json = json.transpose()?;
+    let format = args.format();
     let setup = args.by_hand(by_hand.settings().clone(), by_hand.order());
-    let output = setup.output;
     let (settings, mounts) = (by_hand.settings().clone(), setup.mounts.clone());
     let inventory = async move { inventory::take(&settings, &mounts, clock).await };
     let (exit, reports, inventory) = hold(setup, clock, inventory)?;
@@ -85,10 +87,10 @@ fn run_by_hand(args: Run, file: &Path, clock: Clock) -> Result<Exit, String> {
         let written = serde_json::to_writer_pretty(&file, &run).map_err(io::Error::from);
         written.and_then(|()| file.write_all(b"\n")).map_err(|error| error.to_string())?;
     }
-    match problem {
-        Some(problem) => complain(&problem.message),
-        None if output == Output::Table => print(&table::results(&run)),
-        None => {}
+    match (problem, format) {
+        (Some(problem), _) => complain(&problem.message),
+        (None, Some(format)) => print(&render::run(&run, format)),
+        (None, None) => {}
     }
     Ok(exit)
 }
@@ -151,11 +153,11 @@ fn take_inventory(order: &args::Order, clock: Clock) -> Exit {
     Exit::Complete
 }
 
-/// Prints the results table of the run on standard input.
-fn print_table() -> Result<Exit, String> {
-    let run = serde_json::from_reader(io::stdin().lock());
-    let run = run.map_err(|e| format!("Standard input is no ConnectionProbeRun in JSON: {e}."))?;
-    print(&table::results(&run));
+/// Prints the run in a file.
+fn report(file: &Path, format: Format) -> Result<Exit, String> {
+    let run: ConnectionProbeRun = serde_json::from_str(&args::read(file)?)
+        .map_err(|e| format!("{}: no ConnectionProbeRun in JSON: {e}", file.display()))?;
+    print(&render::run(&run, format));
     Ok(Exit::Complete)
 }
 

@@ -10,17 +10,16 @@ use api::{
     report::{Arm, Inconclusive, Outcome},
     text,
 };
-use clap::ValueEnum;
 use tokio::time::Instant;
 
 /// Who is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
-    /// A person: progress on standard error, the results table on standard output at the end
-    Table,
-    /// A machine: one JSON line on standard output for each thing that happens, the report last
+    /// A person: progress on standard error.
+    Words,
+    /// A machine: one JSON line on standard output for each thing that happens, the report last.
     #[default]
-    Json,
+    Lines,
 }
 
 /// Tells what happens.
@@ -36,8 +35,8 @@ impl Voice {
     #[must_use]
     pub fn new(output: Output) -> Self {
         match output {
-            Output::Table => Self::Words(Screen::default()),
-            Output::Json => Self::Lines,
+            Output::Words => Self::Words(Screen::default()),
+            Output::Lines => Self::Lines,
         }
     }
 

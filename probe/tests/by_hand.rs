@@ -118,7 +118,7 @@ fn counting() -> (Fake, Arc<[AtomicU64; 2]>) {
 }
 
 #[test]
-fn a_sequential_probe_leaves_a_table_and_a_run_that_table_reads() {
+fn a_sequential_probe_leaves_a_table_and_a_run_that_report_reads() {
     let server = Fake::obliging();
     let given = given(
         server.port,
@@ -142,10 +142,12 @@ fn a_sequential_probe_leaves_a_table_and_a_run_that_table_reads() {
     let inventory = run.status.as_ref().unwrap().inventory.as_ref().unwrap();
     assert!(inventory.arms.len() == 1 && inventory.pod_tcp.keepalive_time_s.is_some());
 
-    let mut table = probe(&["table"]).spawn().unwrap();
+    let mut table = probe(&["report"]).spawn().unwrap();
     let json = fs::read(given.path("result.json")).unwrap();
     table.stdin.take().unwrap().write_all(&json).unwrap();
     assert_eq!(table.wait_with_output().unwrap().stdout, stdout);
+    let page = probe(&["report", "-o", "html"]).arg(given.path("result.json")).output().unwrap();
+    assert!(text(&page.stdout).starts_with("<!DOCTYPE html>"), "{}", text(&page.stderr));
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn shells_complete_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let Output { status, stdout, .. } = probe(&["completion", shell]).output().unwrap();
         assert_eq!(status.code(), Some(0));
-        for command in ["run", "plan", "table", "completion", "secrets"] {
+        for command in ["run", "plan", "report", "markdown", "completion", "secrets"] {
             assert!(text(&stdout).contains(command), "{shell}: {command}");
         }
     }

@@ -6,8 +6,8 @@ use api::{
     ConnectionProbe, ConnectionProbeRun,
     metrics::{CATALOGUE, Metric},
 };
-use kube::{CustomResourceExt, ResourceExt};
-use serde_json::Value;
+use kube::{CustomResourceExt, Resource, ResourceExt};
+use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
 mod fields;
@@ -35,6 +35,26 @@ fn crds_are_in_step() {
         for folder in ["crds", "charts/connection-probe-operator/crd-files"] {
             check(&format!("{folder}/{}.yaml", crd.spec.names.plural), &yaml);
         }
+    }
+}
+
+/// Of the JSON that `-o json` prints and `--json` writes: what `kubectl get cproberun -o json` prints too.
+#[test]
+fn the_schema_of_a_run_is_in_step_and_holds_for_runs() {
+    let mut schema = serde_json::to_value(schemars::schema_for!(ConnectionProbeRun)).unwrap();
+    schema["properties"]["apiVersion"] = json!({ "const": ConnectionProbeRun::api_version(&()) });
+    schema["properties"]["kind"] = json!({ "const": ConnectionProbeRun::kind(&()) });
+    schema["properties"]["metadata"] =
+        json!({ "type": "object", "description": "As of any Kubernetes object." });
+    schema["required"] = json!(["apiVersion", "kind", "metadata", "spec"]);
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    check("docs/connectionproberun.schema.json", &text);
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for run in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runs")).unwrap() {
+        let path = run.unwrap().path();
+        let run = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let wrong: Vec<_> = schema.iter_errors(&run).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
     }
 }
 

@@ -1,29 +1,37 @@
 //! The results table of the hand-written test plan, from a run's status.
 
+use super::{
+    document::printable,
+    story::{Story, name},
+};
 use crate::{
+    ConnectionProbeRun,
     lifetime::{Lifetime, Spread},
     pattern::Pattern,
-    report::{Arm, ArmReport, Outcome},
-    run::{ConnectionProbeRun, WorkloadResult},
-    settings::{Settings, WorkloadSettings},
+    report::{ArmReport, Outcome},
+    run::WorkloadResult,
+    settings::WorkloadSettings,
     text,
 };
 
 const HEAD: [&str; 6] = ["Test", "Duration", "Disconnect?", "mm:ss", "Error", "Pinned?"];
 
+/// What the last column says.
+pub(super) const PINNED: &str = "Pinned? is the rule that AWS publishes for the statements that were \
+    sent; `held`: an open transaction\nholds a server connection without pinning. It was not observed.";
+
 /// The table as Markdown, with a line on what `Pinned?` means: nothing on the wire tells whether a
 /// proxy pinned a session, so the column is the published rule for the statements that were sent.
 #[must_use]
 pub fn results(run: &ConnectionProbeRun) -> String {
-    let measurement = &run.spec.measurement.settled;
-    let settings = Settings::new("", measurement, Vec::new()).ok();
-    let workloads = || run.status.iter().flat_map(|status| &status.workloads);
-    let named = |workload: &WorkloadResult| {
-        let mut all = settings.iter().flat_map(|settings| &settings.workloads);
-        all.find(|named| named.name == workload.workload)
-    };
-    let rows = workloads().flat_map(|workload| {
-        let named = named(workload);
+    let story = Story::of(run);
+    let remarks: String = remarks(&story).into_iter().map(|remark| remark + "\n").collect();
+    format!("{}\n{remarks}{PINNED}\n", markdown(&all_rows(&story)))
+}
+
+/// The head, then a row for each workload and path.
+pub(super) fn all_rows(story: &Story<'_>) -> Vec<[String; 6]> {
+    let rows = story.workloads().flat_map(|(workload, named)| {
         let held = named.map_or(0, |named| i64::try_from(named.duration_ms).unwrap_or(i64::MAX));
         let pinned = match named.map(WorkloadSettings::pins) {
             Some(Some(true)) => "yes",
@@ -34,15 +42,12 @@ pub fn results(run: &ConnectionProbeRun) -> String {
         };
         rows(workload, &text::mmss(held), pinned)
     });
-    let mut table = vec![HEAD.map(str::to_owned)];
-    table.extend(rows);
-    let remarks: String =
-        workloads().flat_map(|workload| remarks(workload, named(workload))).collect();
-    format!(
-        "{}\n{remarks}Pinned? is the rule that AWS publishes for the statements that were sent; `held`: an \
-         open transaction\nholds a server connection without pinning. It was not observed.\n",
-        markdown(&table)
-    )
+    std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect()
+}
+
+/// What the columns have no room for, a sentence each.
+pub(super) fn remarks(story: &Story<'_>) -> Vec<String> {
+    story.workloads().flat_map(|(workload, named)| remarks_on(workload, named)).collect()
 }
 
 /// Whether a connection was seen to: Django sets its time zone where the server has another one.
@@ -60,7 +65,7 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     };
     let arms = workload.report.iter().flat_map(|report| &report.arms);
     let mut rows: Vec<_> = arms
-        .map(|arm| row(name(workload, arm.arm), disconnects(arm), when(arm), error(arm)))
+        .map(|arm| row(name(&workload.workload, arm.arm), disconnects(arm), when(arm), error(arm)))
         .collect();
     if rows.is_empty() {
         let why = workload.reason.map_or("", |reason| reason.as_str());
@@ -74,30 +79,22 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     rows
 }
 
-/// What the columns have no room for, a line each.
-fn remarks(workload: &WorkloadResult, named: Option<&WorkloadSettings>) -> Vec<String> {
+fn remarks_on(workload: &WorkloadResult, named: Option<&WorkloadSettings>) -> Vec<String> {
     let arms = workload.report.iter().flat_map(|report| &report.arms);
     let seen = arms.flat_map(|arm| {
-        let name = name(workload, arm.arm);
-        let ladder = text::ladder(&arm.ladder).map(|seen| format!("{name}: {seen}.\n"));
+        let name = name(&workload.workload, arm.arm);
+        let ladder = text::ladder(&arm.ladder).map(|seen| format!("{name}: {seen}."));
         let heard = arm.notifications.as_ref().map(text::notifications);
-        ladder.into_iter().chain(heard.map(|heard| format!("{name} {heard}.\n")))
+        ladder.into_iter().chain(heard.map(|heard| format!("{name} {heard}.")))
     });
     let left_out = match named.map(|named| &named.pattern) {
         Some(Pattern::IdleLadder { left_out_ms, .. }) => text::left_out(left_out_ms),
         _ => None,
     };
-    seen.chain(left_out.map(|left_out| format!("{}: {left_out}.\n", workload.workload))).collect()
+    seen.chain(left_out.map(|left_out| format!("{}: {left_out}.", workload.workload))).collect()
 }
 
-fn name(workload: &WorkloadResult, arm: Arm) -> String {
-    match arm {
-        Arm::Target => workload.workload.clone(),
-        Arm::Control => format!("{} (control)", workload.workload),
-    }
-}
-
-fn disconnects(arm: &ArmReport) -> String {
+pub(super) fn disconnects(arm: &ArmReport) -> String {
     let counts = &arm.counts;
     match (counts.disconnected, counts.conclusive()) {
         (_, 0) => "unknown".to_owned(),
@@ -106,7 +103,7 @@ fn disconnects(arm: &ArmReport) -> String {
     }
 }
 
-fn when(arm: &ArmReport) -> String {
+pub(crate) fn when(arm: &ArmReport) -> String {
     match arm.cut_lifetime {
         Some(Spread { min_ms, max_ms, .. }) if text::mmss(min_ms) == text::mmss(max_ms) => {
             text::mmss(min_ms)
@@ -121,7 +118,7 @@ fn when(arm: &ArmReport) -> String {
     }
 }
 
-fn error(arm: &ArmReport) -> String {
+pub(super) fn error(arm: &ArmReport) -> String {
     match arm.leading() {
         Some(ending) if ending.outcome != Outcome::Survived || ending.detail.is_some() => {
             text::ending(ending)
@@ -132,7 +129,7 @@ fn error(arm: &ArmReport) -> String {
 
 /// Columns of equal width, cells free of what Markdown would read.
 pub(crate) fn markdown<const N: usize>(table: &[[String; N]]) -> String {
-    let cell = |text: &String| text.replace('|', "\\|").replace(['\n', '\r'], " ");
+    let cell = |text: &String| printable(text).replace('|', "\\|");
     let table: Vec<[String; N]> = table.iter().map(|row| row.each_ref().map(cell)).collect();
     let width = |column: usize| {
         table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()

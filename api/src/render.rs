@@ -1,0 +1,67 @@
+//! A run as a document: a table for a terminal, Markdown for a ticket, JSON for programs, JUnit for
+//! pipelines, and one HTML file for everybody else.
+//!
+//! What is said is gathered once, as a [`document`], from the run alone; the formats only differ in
+//! how it is set down. Texts of servers are data here: each format escapes everything.
+
+use crate::ConnectionProbeRun;
+use document::Document;
+use std::str::FromStr;
+use story::Story;
+pub(crate) use story::name;
+
+mod configuration;
+pub(crate) mod document;
+mod evidence;
+mod gaps;
+mod html;
+mod junit;
+pub(crate) mod markdown;
+mod results;
+mod story;
+pub(crate) mod table;
+
+/// How a run is set down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The results table, for a terminal.
+    #[default]
+    Table,
+    /// Everything that is known, for a ticket or a pull request.
+    Markdown,
+    /// The ConnectionProbeRun itself: `docs/connectionproberun.schema.json` is its schema.
+    Json,
+    /// A test case for each workload and path, for pipelines.
+    Junit,
+    /// One page with figures, which needs nothing else.
+    Html,
+}
+
+impl Format {
+    /// The words for all of them.
+    pub const NAMES: [&str; 5] = ["table", "markdown", "json", "junit", "html"];
+    const ALL: [Self; 5] = [Self::Table, Self::Markdown, Self::Json, Self::Junit, Self::Html];
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::NAMES.iter().position(|known| *known == name);
+        known
+            .map(|i| Self::ALL[i])
+            .ok_or_else(|| format!("write one of {}", Self::NAMES.join(", ")))
+    }
+}
+
+/// The run in this format, ending in a line break.
+#[must_use]
+pub fn run(run: &ConnectionProbeRun, format: Format) -> String {
+    match format {
+        Format::Table => table::results(run),
+        Format::Markdown => markdown::document(&Document::of(&Story::of(run))),
+        Format::Json => serde_json::to_string_pretty(run).unwrap_or_default() + "\n",
+        Format::Junit => junit::suite(&Story::of(run)),
+        Format::Html => html::page(&Story::of(run)),
+    }
+}

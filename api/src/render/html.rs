@@ -1,0 +1,109 @@
+//! One page with figures. It loads nothing, runs nothing, and reads in any light.
+
+use super::{
+    Story,
+    document::{Block, Document, parts, printable},
+};
+use curve::curve;
+use lanes::Arms;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use timeline::{by_age, by_clock, legend};
+
+mod axis;
+mod curve;
+mod lanes;
+mod timeline;
+
+const STYLE: &str = include_str!("html/style.css");
+/// Whatever a server managed to say: nothing is loaded, nothing is run.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+pub(super) fn page(story: &Story<'_>) -> String {
+    let document = Document::of(story);
+    let title = printable(&document.title);
+    let (results, others) = document.sections.split_at(1);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (title) }
+                    p.summary { (inline(&document.summary)) }
+                }
+                main {
+                    @for section in results { h2 { (section.title) } (blocks(&section.blocks)) }
+                    (figures(story))
+                    @for section in others { h2 { (section.title) } (blocks(&section.blocks)) }
+                }
+            }
+        }
+    };
+    page.into_string() + "\n"
+}
+
+/// For each workload: when its connections lived, how long, and which share of them how long.
+fn figures(story: &Story<'_>) -> Markup {
+    let workloads: Vec<_> = story
+        .workloads()
+        .filter_map(|(result, settings)| {
+            Some((&result.workload, Arms::of(result.report.as_ref()?, settings)))
+        })
+        .collect();
+    let (clock, age) = lanes::axes(workloads.iter().map(|(_, arms)| arms));
+    html! {
+        h2 { "Connections" }
+        (legend())
+        @for (workload, arms) in &workloads {
+            h3 { (printable(workload)) }
+            @for line in arms.told() { p { (inline(&line)) } }
+            div.figures {
+                figure { (by_clock(arms, &clock)) figcaption { "Time of day (UTC), when each ended" } }
+                figure { (by_age(arms, &age)) figcaption { "Age, and the form of the end" } }
+                @if let Some(curve) = curve(arms, &age) {
+                    figure { (curve.drawing) figcaption { (curve.caption) } }
+                }
+            }
+        }
+    }
+}
+
+fn blocks(blocks: &[Block]) -> Markup {
+    html! {
+        @for block in blocks {
+            @match block {
+                Block::Text(text) => p { (inline(text)) },
+                Block::List(points) => ul { @for point in points { li { (inline(point)) } } },
+                Block::Verbatim(text) => div.wide tabindex="0" { pre { (text) } },
+                Block::Table(rows) => (table(rows)),
+            }
+        }
+    }
+}
+
+/// Scrolls on its own where the screen is narrow.
+fn table(rows: &[Vec<String>]) -> Markup {
+    let (head, body) = rows.split_at(1);
+    html! {
+        div.wide tabindex="0" {
+            table {
+                thead { @for row in head { tr { @for cell in row { th scope="col" { (inline(cell)) } } } } }
+                tbody { @for row in body { tr { @for cell in row { td { (inline(cell)) } } } } }
+            }
+        }
+    }
+}
+
+fn inline(text: &str) -> Markup {
+    html! {
+        @for (quoted, part) in parts(text) {
+            @if quoted { code { (printable(part)) } } @else { (printable(part)) }
+        }
+    }
+}

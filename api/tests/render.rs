@@ -1,0 +1,137 @@
+//! Runs as documents: two that were captured from a real PgBouncer, and one whose server is hostile.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use api::{
+    ConnectionProbeRun,
+    render::{self, Format},
+};
+use std::{fs, path::Path};
+
+/// A run of the plan's workloads, captured from PgBouncer with `client_idle_timeout` of 20 s, as the operator
+/// keeps it.
+fn captured() -> ConnectionProbeRun {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runs/timer-20s.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// What a server may send to do harm: to a page, to XML, to a table, to a terminal.
+const HOSTILE: &str =
+    "<script>alert(1)</script>]]>\"'&|`[x](http://evil)\u{1b}[2J\u{0}\u{b}\n# a\r\t\u{fffe}";
+
+/// The same, but every text of a server is hostile.
+fn hostile() -> ConnectionProbeRun {
+    let mut run = captured();
+    let status = run.status.as_mut().unwrap();
+    status.summary = Some(format!("Run 1: {HOSTILE}"));
+    for report in status.workloads.iter_mut().filter_map(|workload| workload.report.as_mut()) {
+        for ending in report.arms.iter_mut().flat_map(|arm| &mut arm.endings) {
+            ending.detail = Some(HOSTILE.to_owned());
+            for message in ending.form.iter_mut().flat_map(|form| &mut form.messages) {
+                message.text = HOSTILE.to_owned();
+                message.routine = Some(HOSTILE.to_owned());
+            }
+        }
+        for arm in &mut report.arms {
+            arm.server.as_mut().unwrap().version = Some(HOSTILE.to_owned());
+            arm.reconnect.get_or_insert_default().last_error = Some(HOSTILE.to_owned());
+        }
+    }
+    for arm in &mut status.inventory.as_mut().unwrap().arms {
+        arm.problem = Some(format!("{HOSTILE}\n```\n"));
+    }
+    run
+}
+
+fn is_line(c: char) -> bool {
+    c == '\n' || !c.is_control()
+}
+
+#[test]
+fn a_ticket_has_everything_that_is_known() {
+    insta::assert_snapshot!(render::run(&captured(), Format::Markdown));
+}
+
+#[test]
+fn a_pipeline_reads_a_case_for_each_workload_and_path() {
+    insta::assert_snapshot!(render::run(&captured(), Format::Junit));
+}
+
+#[test]
+fn json_is_the_run_itself() {
+    let json = render::run(&captured(), Format::Json);
+    assert_eq!(serde_json::from_str::<ConnectionProbeRun>(&json).unwrap(), captured());
+}
+
+#[test]
+fn a_page_stands_alone_and_draws_every_connection_that_is_told() {
+    let page = render::run(&captured(), Format::Html);
+    for outside in ["http://", "https://", " src=", " href=", "@import", "<script", "<link"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let urls: Vec<_> =
+        page.split("url(").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
+    assert!(urls.iter().all(|url| *url == "#hatch"), "{urls:?}");
+    let (lanes, others) =
+        captured().status.unwrap().reports().flat_map(|report| &report.arms).fold(
+            (0, 0),
+            |(lanes, others), arm| {
+                let more = |e: &&api::report::Ending| e.n > i32::try_from(e.lanes.len()).unwrap();
+                let listed: usize = arm.endings.iter().map(|ending| ending.lanes.len()).sum();
+                (lanes + listed, others + arm.endings.iter().filter(more).count())
+            },
+        );
+    assert!(lanes > 40 && others > 0, "{lanes} {others}");
+    assert_eq!(page.matches("<title>").count(), 1 + 2 * lanes + others);
+}
+
+/// Every opened element is closed, in order: as in XML, but for the void elements of HTML.
+fn check_elements(page: &str) {
+    let mut open = Vec::new();
+    for tag in page.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()) {
+        let name = tag.split_whitespace().next().unwrap();
+        match name.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name), "{tag}"),
+            None if name.starts_with(['!', '?']) || name == "meta" => {}
+            None => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn what_a_server_says_stays_text() {
+    let run = hostile();
+    for format in [Format::Html, Format::Junit] {
+        let page = render::run(&run, format);
+        check_elements(&page);
+        assert!(!page.contains("<script"), "a script");
+        assert!(!page.contains("]]>"), "an end of CDATA");
+        assert!(
+            page.contains("&lt;script&gt;alert(1)&lt;/script&gt;]]&gt;&quot;'&amp;|"),
+            "{page}"
+        );
+        assert!(page.chars().all(|c| is_line(c) && c != '\u{fffe}'), "XML can't say this");
+    }
+    let markdown = render::run(&run, Format::Markdown);
+    assert!(markdown.chars().all(is_line));
+    let table = render::run(&run, Format::Table);
+    assert!(table.chars().all(is_line), "a terminal obeys what it is told");
+    let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+    for (text, columns) in [(&markdown, [7, 8]), (&table, [7, 7])] {
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            assert!(columns.contains(&cells(line)), "{line}");
+        }
+    }
+    let lines: Vec<_> = markdown.lines().collect();
+    assert!(lines.iter().filter(|line| line.starts_with("# ")).count() == 1, "{markdown}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("```")).count(), 2, "{markdown}");
+    // Outside of code nothing is left for Markdown to read.
+    let (before, fenced) = markdown.split_once("```text\n").unwrap();
+    let prose = before.to_owned() + fenced.split_once("\n```\n").unwrap().1;
+    for (i, part) in prose.split('`').enumerate().filter(|(i, _)| i % 2 == 0) {
+        let active = part.match_indices('<').chain(part.match_indices('['));
+        let escaped = |at: usize| part[..at].ends_with('\\');
+        assert!(active.into_iter().all(|(at, _)| escaped(at)), "part {i}: {part}");
+    }
+}
