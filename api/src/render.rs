@@ -17,6 +17,7 @@ mod gaps;
 mod html;
 mod junit;
 pub(crate) mod markdown;
+pub(crate) mod plain;
 mod results;
 mod story;
 pub(crate) mod table;
