@@ -27,7 +27,7 @@ bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold 
 	@lab/bench $(AREA)
 
 build: ## The release binaries, static.
-	$(STATIC) -p operator -p probe
+	$(STATIC) -p operator -p probe -p cli
 
 images: build ## The image. IMAGE=registry/name:tag PUSH=1 pushes it to your registry; else it goes into the lab.
 	PUSH=$(PUSH) lab/image $(IMAGE) $(BIN)/connection-probe-operator $(BIN)/connection-probe

@@ -12,7 +12,7 @@
 //! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells. [`survival`]: which share
 //!   lived how long.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
-//! - [`compare`]: two runs side by side. [`by_hand`]: a run without an operator.
+//! - [`compare`]: two runs side by side. [`exit`]: exit codes. [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
 
@@ -27,6 +27,7 @@ pub mod close_form;
 pub mod compare;
 pub mod conditions;
 pub mod control;
+pub mod exit;
 pub mod forecast;
 pub mod inventory;
 pub mod lanes;

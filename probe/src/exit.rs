@@ -1,32 +1,8 @@
-//! What the process's exit code tells.
+//! How the process ends.
 
-use std::{panic, process::ExitCode};
+use std::panic;
 
-/// How the process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// 0: the report is complete, whatever was found.
-    Complete,
-    /// 2: the configuration can't be carried out; the report says why.
-    Misconfigured,
-    /// 4: the probe itself failed. A panic counts as this.
-    Internal,
-    /// 5: the probe was told to stop; the report is partial.
-    Interrupted,
-}
-
-impl Exit {
-    /// The number.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Complete => 0,
-            Self::Misconfigured => 2,
-            Self::Internal => 4,
-            Self::Interrupted => 5,
-        }
-    }
-}
+pub use api::exit::Exit;
 
 /// Ends the process at once. The last termination message stays.
 pub fn now(exit: Exit) -> ! {
@@ -40,10 +16,4 @@ pub fn on_panic(exit: Exit) {
         print(panic);
         now(exit);
     }));
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
 }

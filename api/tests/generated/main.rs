@@ -4,6 +4,7 @@
 
 use api::{
     ConnectionProbe, ConnectionProbeRun,
+    exit::Exit,
     metrics::{CATALOGUE, Metric},
 };
 use kube::{CustomResourceExt, Resource, ResourceExt};
@@ -56,6 +57,15 @@ fn the_schema_of_a_run_is_in_step_and_holds_for_runs() {
         let wrong: Vec<_> = schema.iter_errors(&run).map(|error| error.to_string()).collect();
         assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
     }
+}
+
+#[test]
+fn the_page_of_exit_codes_is_in_step() {
+    let mut page = include_str!("exit-codes.md").to_owned();
+    for (exit, who, what) in Exit::ALL {
+        page += &format!("| {} | {who} | {what} |\n", exit.code());
+    }
+    check("docs/exit-codes.md", &page);
 }
 
 #[test]

@@ -1,0 +1,220 @@
+//! `kubectl cprobe`: runs, follows, reports and compares ConnectionProbes.
+//!
+//! # Layout
+//! - [`args`]: the command line. [`source`]: where a run is read from. [`cluster`]: what is asked of one.
+//! - [`follow`], [`live`]: a run while it lasts. [`list`]: several of them.
+//!
+//! What is said of a run is `api`'s.
+
+mod args;
+mod clock;
+mod cluster;
+mod follow;
+mod list;
+mod live;
+mod source;
+
+use anyhow::{Context, bail};
+use api::{
+    ConnectionProbe, Settings,
+    compare::{self, Comparison},
+    exit::Exit,
+    forecast::Forecast,
+    manifest,
+    render::{self, Format},
+    text,
+};
+use args::{Cli, Command, Compare, Place, Until};
+use clap::{CommandFactory, Parser};
+use clock::Clock;
+use cluster::Cluster;
+use follow::{follow, newest, next_run};
+use kube::{ResourceExt, api::ListParams};
+use live::Live;
+use std::{
+    io::{Write, stdout},
+    path::Path,
+    process::ExitCode,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // The client must not have to guess its TLS stack.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let Cli { place, command } = Cli::parse();
+    let exit = act(&place, command).await.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        Exit::Failed
+    });
+    exit.into()
+}
+
+async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::List { probe: Some(probe), .. } => {
+            let runs = Cluster::connect(place).await?.runs(&probe).await?;
+            print(&list::runs(&runs, Clock.now()));
+        }
+        Command::List { probe: None, all_namespaces } => {
+            let cluster = Cluster::connect(place).await?;
+            let all = if all_namespaces { cluster.everywhere() } else { cluster.all() };
+            let probes = all.list(&ListParams::default()).await?.items;
+            print(&list::probes(&probes, all_namespaces, Clock.now()));
+        }
+        Command::Plan { probe, file } => {
+            return plan(place, probe.as_deref(), file.as_deref()).await;
+        }
+        Command::Run { probe, file, detach, until } => {
+            return run(place, probe, file.as_deref(), detach, until).await;
+        }
+        Command::Watch { probe, until } => {
+            let cluster = Cluster::connect(place).await?;
+            let run = next_run(&cluster, &probe, 0).await?;
+            return follow(&cluster, &run, until, Some(Live::new(Clock))).await;
+        }
+        Command::Wait { probe, until } => {
+            let cluster = Cluster::connect(place).await?;
+            let run = next_run(&cluster, &probe, 0).await?;
+            return follow(&cluster, &run, until, None).await;
+        }
+        Command::Report { run, output } => {
+            let format: Format = output.parse().unwrap_or_default();
+            print(&render::run(&source::run(place, &run).await?, format));
+        }
+        Command::Compare(order) => return compare(place, &order).await,
+        Command::Cancel { probe } => {
+            let cluster = Cluster::connect(place).await?;
+            let status = cluster.probe(&probe).await?.status.unwrap_or_default();
+            let current = status.current_run.context("no run goes on")?;
+            cluster.cancel(&probe, current.number).await?;
+            println!("Run {} is asked to end; what it measured is kept.", current.number);
+        }
+        Command::Completion { shell } => {
+            let mut words = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "kubectl-cprobe", &mut words);
+            print(&String::from_utf8_lossy(&words));
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+/// Says what a probe would do.
+async fn plan(place: &Place, probe: Option<&str>, file: Option<&Path>) -> anyhow::Result<Exit> {
+    let probe = match (probe, file) {
+        (Some(name), _) => Cluster::connect(place).await?.probe(name).await?,
+        (None, Some(file)) => match read(file)? {
+            Ok(probe) => probe,
+            Err(exit) => return Ok(exit),
+        },
+        (None, None) => bail!("write a probe's name, or --file"),
+    };
+    let measurement = &probe.spec.measurement;
+    match Settings::new(&probe.name_any(), measurement, Vec::new()) {
+        Ok(settings) => {
+            let order = measurement.order.unwrap_or_default();
+            print(&Forecast { settings: &settings, order }.to_string());
+            Ok(Exit::Complete)
+        }
+        Err(invalid) => {
+            eprintln!("{}", text::refusal(&invalid));
+            Ok(Exit::Misconfigured)
+        }
+    }
+}
+
+/// The manifest of a probe, or how the command ends because it is none.
+fn read(file: &Path) -> anyhow::Result<Result<ConnectionProbe, Exit>> {
+    let text = source::text(&file.display().to_string())?;
+    Ok(manifest::parse(&text).map_err(|wrong| {
+        eprintln!("{}: {wrong}", file.display());
+        Exit::Misconfigured
+    }))
+}
+
+/// Starts a run, and follows it.
+async fn run(
+    place: &Place,
+    name: Option<String>,
+    file: Option<&Path>,
+    detach: bool,
+    until: Until,
+) -> anyhow::Result<Exit> {
+    let mut cluster = Cluster::connect(place).await?;
+    let manifest = match file.map(read).transpose()? {
+        Some(Err(exit)) => return Ok(exit),
+        Some(Ok(manifest)) => Some(manifest),
+        None => None,
+    };
+    if let Some(namespace) = manifest.as_ref().and_then(ResourceExt::namespace) {
+        cluster.namespace = place.namespace.clone().unwrap_or(namespace);
+    }
+    let name = manifest.as_ref().map(ResourceExt::name_any).or(name).unwrap_or_default();
+    let before = cluster.all::<ConnectionProbe>().get_opt(&name).await?;
+    let status = before.as_ref().and_then(|probe| probe.status.clone()).unwrap_or_default();
+    let last = newest(&status).map_or(0, |(number, _)| number);
+    let generation = before.as_ref().and_then(|probe| probe.metadata.generation);
+    let starts = match &manifest {
+        Some(manifest) => cluster.apply(manifest).await?.metadata.generation != generation,
+        None => false,
+    };
+    if !starts {
+        let probe = before.with_context(|| format!("there is no probe {name}"))?;
+        if let Some(current) = &status.current_run {
+            bail!("run {} of {name} goes on: watch, wait for or cancel it", current.number);
+        }
+        if probe.spec.suspend == Some(true) {
+            bail!("{name} is suspended: nothing starts");
+        }
+        cluster.request(&name, &Clock.now().to_string()).await?;
+    }
+    let run = next_run(&cluster, &name, last).await?;
+    println!("{run} has started.");
+    if detach {
+        return Ok(Exit::Complete);
+    }
+    follow(&cluster, &run, until, Some(Live::new(Clock))).await
+}
+
+/// Says what moved.
+async fn compare(place: &Place, order: &Compare) -> anyhow::Result<Exit> {
+    let comparison = sides(place, order).await?;
+    if !comparison.unlike.is_empty() && !order.unlike {
+        eprintln!("Not measured alike; --unlike compares all the same:");
+        comparison.unlike.iter().for_each(|what| eprintln!("- {what}"));
+        return Ok(Exit::Misconfigured);
+    }
+    print(&match order.output.as_str() {
+        "json" => serde_json::to_string_pretty(&comparison)? + "\n",
+        "markdown" => compare::markdown(&comparison),
+        _ => compare::plain(&comparison),
+    });
+    Ok(Exit::Complete)
+}
+
+async fn sides(place: &Place, order: &Compare) -> anyhow::Result<Comparison> {
+    let Compare { before, after, paths, workloads, changed, .. } = order;
+    if let Some([one, other]) = workloads.as_deref() {
+        return Ok(compare::workloads(&source::run(place, before).await?, one, other));
+    }
+    if *paths {
+        return Ok(compare::paths(&source::run(place, before).await?));
+    }
+    if let Some(after) = after {
+        let (before, after) = (source::run(place, before).await?, source::run(place, after).await?);
+        return Ok(compare::runs(&before, &after, changed));
+    }
+    if source::is_file(before) {
+        bail!("write a second run, --paths or --workloads");
+    }
+    let runs = Cluster::connect(place).await?.runs(before).await?;
+    let mut ended = runs.iter().filter(|run| run.status.as_ref().is_some_and(|s| s.has_ended()));
+    match (ended.next(), ended.next()) {
+        (Some(last), Some(earlier)) => Ok(compare::runs(earlier, last, changed)),
+        _ => bail!("{before} has no two runs that ended"),
+    }
+}
+
+/// Writes to standard output. That nobody reads to the end is no failure of ours.
+fn print(text: &str) {
+    let _ = stdout().lock().write_all(text.as_bytes());
+}
