@@ -10,7 +10,7 @@
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
 //! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells. [`survival`]: which share
-//!   lived how long.
+//!   lived how long. [`diagnosis`]: why connections were cut.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
 //! - [`compare`]: two runs side by side. [`exit`]: exit codes. [`by_hand`]: a run without an operator.
 //!
@@ -27,6 +27,7 @@ pub mod close_form;
 pub mod compare;
 pub mod conditions;
 pub mod control;
+pub mod diagnosis;
 pub mod exit;
 pub mod forecast;
 pub mod inventory;

@@ -1,0 +1,82 @@
+//! Timers that are set on the path, and such as are known by their defaults.
+
+use super::{
+    Near,
+    span::{Span, tolerance},
+};
+use crate::{Inventory, inventory::Setting, report::Arm};
+
+/// A timer and its value.
+struct Configured {
+    name: String,
+    value_ms: i64,
+}
+
+/// Defaults of what can't be asked (AWS documentation of NLB, NAT gateway, Network Firewall and RDS Proxy; Azure Load
+/// Balancer; Envoy).
+const KNOWN: [(&str, i64); 5] = [
+    ("AWS NLB, NAT gateway, Network Firewall: idle time-out (default, not read)", 350_000),
+    ("AWS RDS Proxy: IdleClientTimeout (default, not read)", 1_800_000),
+    ("AWS RDS Proxy: limit for a client connection (documented, not read)", 86_400_000),
+    ("Azure Load Balancer: idle time-out (default, not read)", 240_000),
+    ("Envoy, Istio: TCP idle time-out (default, not read)", 3_600_000),
+];
+/// Settings that are no lengths of time, or whose end no client sees.
+const OTHERS: [&str; 4] = ["tcp_keepalives_count", "tcp_keepcnt", "tcp_keepalive", "pool_mode"];
+
+/// Timers near an observed value, the nearest first, and how many were read.
+pub(super) fn near(value: Span, arm: Arm, inventory: Option<&Inventory>) -> (Vec<Near>, usize) {
+    let read = read(arm, inventory);
+    let number = read.len();
+    let known = KNOWN.map(|(name, value_ms)| Configured { name: name.to_owned(), value_ms });
+    let mut near: Vec<Near> =
+        read.into_iter().chain(known).filter_map(|timer| timer.near(value)).collect();
+    near.sort_by(|a, b| (a.distance_ms, &a.name).cmp(&(b.distance_ms, &b.name)));
+    near.truncate(super::finding::MAX_LINES);
+    (near, number)
+}
+
+impl Configured {
+    fn near(self, value: Span) -> Option<Near> {
+        let Self { name, value_ms } = self;
+        let distance_ms = (value.low - value_ms).max(value_ms - value.high).max(0);
+        let fits = distance_ms <= tolerance(value_ms);
+        let is_near = distance_ms <= value_ms / 10;
+        (fits || is_near).then_some(Near { name, value_ms, distance_ms, fits })
+    }
+}
+
+fn read(arm: Arm, inventory: Option<&Inventory>) -> Vec<Configured> {
+    let Some(inventory) = inventory else { return Vec::new() };
+    let arms = inventory.arms.iter().filter(|it| it.arm == arm);
+    let of_server = arms.clone().flat_map(|arm| &arm.settings).map(|it| (it, "PostgreSQL"));
+    let of_pooler = arms.filter_map(|arm| arm.pgbouncer.as_ref());
+    let of_pooler = of_pooler.flat_map(|it| &it.settings).map(|it| (it, "PgBouncer"));
+    let read = of_server.chain(of_pooler).filter_map(|(setting, whose)| {
+        let value_ms = value_ms(setting)?;
+        Some(Configured { name: format!("{whose}: {}", setting.name), value_ms })
+    });
+    let keepalive = inventory.pod_tcp.keepalive_time_s.map(|s| Configured {
+        name: "pod: net.ipv4.tcp_keepalive_time".to_owned(),
+        value_ms: s.saturating_mul(1000),
+    });
+    read.chain(keepalive).filter(|timer| timer.value_ms > 0).collect()
+}
+
+fn value_ms(setting: &Setting) -> Option<i64> {
+    if OTHERS.contains(&setting.name.as_str()) {
+        return None;
+    }
+    let factor = match setting.unit.as_deref()? {
+        "ms" => 1.0,
+        "s" => 1000.0,
+        "min" => 60_000.0,
+        _ => return None,
+    };
+    let value: f64 = setting.value.parse().ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "of a cast to i64 what is too large is its end"
+    )]
+    Some((value * factor) as i64)
+}
