@@ -4,6 +4,7 @@ use crate::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec, ConnectionProbeRunStatus,
     Inventory, Report,
     conditions::State,
+    diagnosis::diagnose,
     names::PROBE_ANNOTATION,
     report::Inconclusive,
     run::{MeasurementRecord, Trigger, TriggerType, Versions, WorkloadResult, WorkloadState},
@@ -38,7 +39,8 @@ pub fn run(
     };
     let mut run = ConnectionProbeRun::new(name, spec);
     let probe = probe.metadata.name.clone().unwrap_or_default();
-    run.metadata.annotations = Some(BTreeMap::from([(PROBE_ANNOTATION.to_owned(), probe)]));
+    let annotation = (PROBE_ANNOTATION.to_owned(), probe.clone());
+    run.metadata.annotations = Some(BTreeMap::from([annotation]));
     let mut status = ConnectionProbeRunStatus {
         start_time: Some(Time(start)),
         end_time: Some(Time(end)),
@@ -49,6 +51,7 @@ pub fn run(
         inventory,
         ..ConnectionProbeRunStatus::default()
     };
+    status.findings = diagnose(&probe, &run.spec.measurement, &status);
     let verdict = status.verdict();
     let summary = text::summary(1, &status, verdict);
     status.result = Some(text::result(&status, verdict));

@@ -4,6 +4,7 @@
 //! not a failure. `Ready` and `Succeeded` are set from first sight; `Reconciling` and `Stalled`
 //! exist only while True and never together (kstatus takes whichever comes first).
 
+use crate::expect::Expectation;
 use crate::report::{Inconclusive, ProblemReason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -13,6 +14,8 @@ pub const READY: &str = "Ready";
 pub const SUCCEEDED: &str = "Succeeded";
 /// A run is going on.
 pub const RECONCILING: &str = "Reconciling";
+/// Did the last run meet what the probe expects? There only where something is expected.
+pub const EXPECTATIONS_MET: &str = "ExpectationsMet";
 /// A person must do something.
 pub const STALLED: &str = "Stalled";
 
@@ -143,15 +146,7 @@ impl State {
         now: &Time,
     ) -> Vec<Condition> {
         let condition = |type_: &str, status: &str, reason: &str| {
-            let same = before.iter().find(|c| c.type_ == type_ && c.status == status);
-            Condition {
-                type_: type_.to_owned(),
-                status: status.to_owned(),
-                reason: reason.to_owned(),
-                message: message.to_owned(),
-                observed_generation: generation,
-                last_transition_time: same.map_or(now, |c| &c.last_transition_time).clone(),
-            }
+            condition(type_, status, (reason, message), generation, before, now)
         };
         let reason = self.reason();
         let (ready, succeeded, extra) = match self {
@@ -171,6 +166,42 @@ impl State {
             vec![condition(READY, ready, reason), condition(SUCCEEDED, succeeded.0, succeeded.1)];
         conditions.extend(extra.map(|type_| condition(type_, "True", reason)));
         conditions
+    }
+}
+
+/// `ExpectationsMet` of a probe that expects something.
+#[must_use]
+pub fn expectations_met(
+    expectation: &Expectation,
+    generation: Option<i64>,
+    before: &[Condition],
+    now: &Time,
+) -> Condition {
+    let status = match expectation.met {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "Unknown",
+    };
+    let said = (expectation.reason, expectation.message.as_str());
+    condition(EXPECTATIONS_MET, status, said, generation, before, now)
+}
+
+fn condition(
+    type_: &str,
+    status: &str,
+    (reason, message): (&str, &str),
+    generation: Option<i64>,
+    before: &[Condition],
+    now: &Time,
+) -> Condition {
+    let same = before.iter().find(|c| c.type_ == type_ && c.status == status);
+    Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: same.map_or(now, |c| &c.last_transition_time).clone(),
     }
 }
 

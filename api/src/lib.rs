@@ -10,7 +10,8 @@
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
 //! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells. [`survival`]: which share
-//!   lived how long. [`diagnosis`]: why connections were cut.
+//!   lived how long.
+//! - [`diagnosis`]: why connections were cut. [`expect`]: whether that was expected.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
 //! - [`compare`]: two runs side by side. [`exit`]: exit codes. [`by_hand`]: a run without an operator.
 //!
@@ -29,6 +30,7 @@ pub mod conditions;
 pub mod control;
 pub mod diagnosis;
 pub mod exit;
+pub mod expect;
 pub mod forecast;
 pub mod inventory;
 pub mod lanes;

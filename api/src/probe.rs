@@ -1,7 +1,8 @@
 //! `ConnectionProbe`: what to measure and when. The only thing a user writes.
 
 use crate::{
-    lifetime::Spread, measurement::Measurement, report::Arm, scheduling::Scheduling, schema,
+    expect::Expect, lifetime::Spread, measurement::Measurement, report::Arm,
+    scheduling::Scheduling, schema,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
@@ -71,6 +72,11 @@ pub struct ConnectionProbeSpec {
     /// for what changed in between, or for what the schedule missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+
+    /// What is expected of connections on the measured path. The condition ExpectationsMet says whether the last run
+    /// met it. Editing it judges that run anew and starts nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
 
     /// How many runs are kept, 1 to 50: 10 when absent. Older ones are deleted with their Jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +178,7 @@ pub struct LastRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub first_cut: Option<String>,
-    /// How the earliest cut looked, such as `FATAL 08P01 client_idle_timeout`.
+    /// The first finding in a few words, such as `PoolerIdleTimeout 30:00 (5 of 5)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 120))]
     pub finding: Option<String>,

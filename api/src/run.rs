@@ -3,6 +3,7 @@
 use crate::{
     Inventory,
     conditions::Verdict,
+    diagnosis::Finding,
     measurement::Measurement,
     report::{Arm, ArmReport, Counts, Inconclusive, Outcome, Report},
     schema,
@@ -155,6 +156,10 @@ pub struct ConnectionProbeRunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub workloads: Vec<WorkloadResult>,
+    /// Why connections were cut, what explains most first; at most 8. There once the run has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub findings: Vec<Finding>,
     /// The timers that can cut a connection, as the probe's role saw them when the run began. It comes
     /// with the first status that is written after the pods have started.
     #[serde(default, skip_serializing_if = "Option::is_none")]

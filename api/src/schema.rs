@@ -22,6 +22,11 @@ pub fn rungs(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "minItems": 1, "maxItems": 32, "items": duration(generator) })
 }
 
+/// Ages to be explained.
+pub fn ages(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "minItems": 1, "maxItems": 10, "items": duration(generator) })
+}
+
 /// The name of a Secret or ConfigMap (a DNS subdomain, RFC 1123).
 pub fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

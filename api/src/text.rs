@@ -11,8 +11,10 @@ use crate::{
 };
 use jiff::Timestamp;
 
+mod expectations;
 mod ladder;
 
+pub use expectations::*;
 pub use ladder::{ladder, left_out};
 
 /// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.

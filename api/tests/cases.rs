@@ -45,16 +45,14 @@ fn refusals_of<K: CustomResourceExt>(mut manifest: Value) -> Vec<String> {
     let broken = kube::core::cel::Validator::new().validate(&schema, &manifest, None);
     refusals
         .extend(broken.err().iter().flat_map(|errors| errors.as_slice()).map(ToString::to_string));
-    let mut names: Vec<_> = manifest["spec"]["workloads"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|workload| workload["name"].to_string())
-        .collect();
-    names.sort_unstable();
-    let twice = names.windows(2).filter(|pair| pair[0] == pair[1]);
-    // The key of a list map: no JSON schema knows that.
-    refusals.extend(twice.map(|pair| format!("Duplicate value: {}", pair[0])));
+    for list in ["/spec/workloads", "/spec/expect/workloads"] {
+        let items = manifest.pointer(list).and_then(Value::as_array).into_iter().flatten();
+        let mut names: Vec<_> = items.map(|workload| workload["name"].to_string()).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).filter(|pair| pair[0] == pair[1]);
+        // The key of a list map: no JSON schema knows that.
+        refusals.extend(twice.map(|pair| format!("Duplicate value: {}", pair[0])));
+    }
     refusals
 }
 

@@ -9,7 +9,7 @@ use std::time;
 /// A rule, for the value that it stands beside.
 type Rule = fn(&Value) -> bool;
 
-const RULES: [(&str, Rule); 14] = [
+const RULES: [(&str, Rule); 15] = [
     ("write a duration from", is_duration),
     ("write either preset or workloads", |probe| {
         has(probe, "/spec/preset") != has(probe, "/spec/workloads")
@@ -44,6 +44,11 @@ const RULES: [(&str, Rule); 14] = [
     }),
     ("write one of caConfigMapName", |tls| {
         !has(tls, "/caConfigMapName") || !has(tls, "/caSecretName")
+    }),
+    ("write minLifetime, survives,", |expect| {
+        ["/minLifetime", "/survives", "/explains", "/workloads"]
+            .into_iter()
+            .any(|it| has(expect, it))
     }),
     ("caKey needs", |tls| !has(tls, "/caKey") || has_ca(tls)),
     ("mode Disable uses no CA", |tls| !is(tls, "/mode", "Disable") || !has_ca(tls)),

@@ -5,7 +5,7 @@ use super::{
     story::{Story, name},
 };
 use crate::{
-    ConnectionProbeRun,
+    ConnectionProbeRun, diagnosis,
     lifetime::{Lifetime, Spread},
     pattern::Pattern,
     report::{ArmReport, Outcome},
@@ -26,7 +26,9 @@ pub(super) const PINNED: &str = "Pinned? is the rule that AWS publishes for the 
 pub fn results(run: &ConnectionProbeRun) -> String {
     let story = Story::of(run);
     let remarks: String = remarks(&story).into_iter().map(|remark| remark + "\n").collect();
-    format!("{}\n{remarks}{PINNED}\n", markdown(&all_rows(&story)))
+    let findings = run.status.iter().flat_map(|status| &status.findings).map(diagnosis::told);
+    let findings: String = findings.map(|told| format!("\n{told}")).collect();
+    format!("{}\n{remarks}{PINNED}\n{findings}", markdown(&all_rows(&story)))
 }
 
 /// The head, then a row for each workload and path.

@@ -8,13 +8,16 @@ use crate::facts::{PodFacts, PodPhase, RunFacts};
 use api::{
     ConnectionProbeRunStatus, Settings,
     conditions::{State, Waiting},
+    diagnosis::diagnose,
     measurement::{Order, Placement},
+    names::PROBE_ANNOTATION,
     report::Inconclusive,
     run::{WorkloadResult, WorkloadState},
     text,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 
 /// Where a run stands now, and what it needs.
 pub(super) struct Step {
@@ -267,6 +270,8 @@ impl Step {
         self.status.end_time = Some(Time(now));
         self.status.expected_end_time = None;
         self.status.duration = Some(text::duration(took));
+        let probe = facts.run.annotations().get(PROBE_ANNOTATION).cloned().unwrap_or_default();
+        self.status.findings = diagnose(&probe, &facts.run.spec.measurement, &self.status);
         self.status.result = Some(text::result(&self.status, verdict));
         self.status.summary = Some(text::summary(number, &self.status, verdict));
         self.set_conditions(facts, now);

@@ -3,7 +3,9 @@
 use super::{RunFacts, handled_run_id, has_ended, last_schedule_time, schedule::Slots, start};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
-    conditions::{State, Verdict},
+    conditions::{State, Verdict, expectations_met},
+    diagnosis::short,
+    expect::judge,
     probe::{CurrentRun, LastRun, RECENT_RUNS, RecentRun, WorkloadLine},
     report::{ArmReport, Outcome, shorten},
     run::WorkloadResult,
@@ -80,15 +82,16 @@ pub(super) fn of_probe(
         (State::Scheduled(_), None) if past.is_empty() => text::scheduled(slots.next),
         (_, None) => past.last().and_then(|(_, s)| s.summary.clone()).unwrap_or_default(),
     };
+    let mut conditions =
+        state.conditions(&message, probe.metadata.generation, &before.conditions, &Time(now));
+    conditions.extend(probe.spec.expect.as_ref().map(|expect| {
+        let judged = judge(expect, past.last().map(|(_, status)| *status));
+        expectations_met(&judged, probe.metadata.generation, &before.conditions, &Time(now))
+    }));
     let recent = past.iter().rev().take(RECENT_RUNS).filter_map(|told| recent_run(*told));
     ConnectionProbeStatus {
         observed_generation: probe.metadata.generation,
-        conditions: state.conditions(
-            &message,
-            probe.metadata.generation,
-            &before.conditions,
-            &Time(now),
-        ),
+        conditions,
         summary: Some(message),
         target: Some(target(probe)),
         current_run: going.map(current_run),
@@ -137,7 +140,6 @@ fn current_run((run, status): Told<'_>) -> CurrentRun {
 
 fn last_run((run, status): Told<'_>) -> Option<LastRun> {
     let end_time = status.end_time.clone()?;
-    let leading = status.first_cut().and_then(|(_, _, arm)| arm.leading());
     Some(LastRun {
         name: super::name(run),
         number: run.spec.number,
@@ -145,7 +147,7 @@ fn last_run((run, status): Told<'_>) -> Option<LastRun> {
         end_time,
         result: status.result.clone().unwrap_or_default(),
         first_cut: first_cut(status),
-        finding: leading.map(|ending| cut_to(text::ending(ending), 120)),
+        finding: status.findings.first().map(|finding| cut_to(short(finding), 120)),
         workloads: status.workloads.iter().flat_map(lines).collect(),
     })
 }
