@@ -76,6 +76,9 @@ metrics! { LAST_RUN, "Of the last run that ended, from its status: there again a
     LAST_RUN_SILENCE "connectionprobe_last_run_silence_seconds" Gauge
         &["probe_namespace", "probe", "workload", "arm", "rung"],
         "Of an idleLadder: the longest silence that survived, and the shortest that was cut.";
+    LAST_RUN_FINDINGS "connectionprobe_last_run_findings" Gauge
+        &["probe_namespace", "probe", "arm", "cause", "confidence"],
+        "Connections that a finding of the last run explains, by its cause and confidence: docs/findings.md.";
     LAST_RUN_RESULT "connectionprobe_last_run_result" Gauge &["probe_namespace", "probe", "result"],
         "1 for the result of the last run: Measured, PartlyConclusive, Inconclusive, ConnectFailed, Superseded.";
     LAST_RUN_NUMBER "connectionprobe_last_run_number" Gauge PROBE, "Its number.";
@@ -89,6 +92,8 @@ metrics! { LAST_RUN, "Of the last run that ended, from its status: there again a
 metrics! { NOW, "Of probes, from their status: there again after a restart.":
     STATE "connectionprobe_state" Gauge &["probe_namespace", "probe", "reason"],
         "1 for the reason of the condition Ready.";
+    EXPECTATIONS_MET "connectionprobe_expectations_met" Gauge PROBE,
+        "1 if the last run met what the probe expects, 0 if it did not. Absent if nothing is expected or it is not known.";
     STALLED "connectionprobe_stalled" Gauge PROBE, "1 if a person must do something, else 0.";
     SUSPENDED "connectionprobe_suspended" Gauge PROBE, "1 if nothing starts, else 0.";
     RUN_ACTIVE "connectionprobe_run_active" Gauge PROBE, "1 while a run is going on, else 0.";

@@ -7,10 +7,10 @@ use super::{
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, conditions,
     metrics::{
-        LAST_MEASURED, LAST_RUN_CONNECTIONS, LAST_RUN_END, LAST_RUN_ENDINGS, LAST_RUN_FIRST_CUT,
-        LAST_RUN_LIFETIME, LAST_RUN_NUMBER, LAST_RUN_RESULT, LAST_RUN_SILENCE, LAST_RUN_START,
-        LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS, RUN_EXPECTED_END, RUN_START,
-        SCHEDULE_LAST, SCHEDULE_NEXT, STALLED, STATE, SUSPENDED,
+        EXPECTATIONS_MET, LAST_MEASURED, LAST_RUN_CONNECTIONS, LAST_RUN_END, LAST_RUN_ENDINGS,
+        LAST_RUN_FINDINGS, LAST_RUN_FIRST_CUT, LAST_RUN_LIFETIME, LAST_RUN_NUMBER, LAST_RUN_RESULT,
+        LAST_RUN_SILENCE, LAST_RUN_START, LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS,
+        RUN_EXPECTED_END, RUN_START, SCHEDULE_LAST, SCHEDULE_NEXT, STALLED, STATE, SUSPENDED,
     },
     report::{Arm, ArmReport, Outcome},
     text,
@@ -59,6 +59,10 @@ fn of_probe(sheet: &mut Sheet, id: [&str; 2], probe: &ConnectionProbe) -> Result
     if let Some(ready) = condition(conditions::READY) {
         sheet.set(&STATE, &[namespace, name, &ready.reason], 1.0)?;
     }
+    let met = condition(conditions::EXPECTATIONS_MET).map(|condition| condition.status.as_str());
+    if let Some(met) = met.filter(|met| *met != "Unknown") {
+        sheet.set(&EXPECTATIONS_MET, &id, flag(met == "True"))?;
+    }
     sheet.set(&STALLED, &id, flag(condition(conditions::STALLED).is_some()))?;
     sheet.set(&SUSPENDED, &id, flag(probe.spec.suspend == Some(true)))?;
     sheet.set(&RUN_ACTIVE, &id, flag(status.current_run.is_some()))?;
@@ -93,6 +97,16 @@ fn of_last_run(
             of_arm(sheet, [namespace, name, workload, arm.as_str()], report)?;
         }
         let cuts = status.arms(arm).filter_map(|(_, report)| Some(report.cut_lifetime?.min_ms));
+        // Of several findings with the same words, the sum.
+        let mut explained: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+        for finding in status.findings.iter().filter(|finding| finding.arm == arm) {
+            let words = (finding.cause.as_str(), finding.confidence.as_str());
+            *explained.entry(words).or_default() += f64::from(finding.n);
+        }
+        for ((cause, confidence), n) in explained {
+            let labels = [namespace, name, arm.as_str(), cause, confidence];
+            sheet.set(&LAST_RUN_FINDINGS, &labels, n)?;
+        }
         if let Some(first) = cuts.min() {
             sheet.set(&LAST_RUN_FIRST_CUT, &[namespace, name, arm.as_str()], seconds(first))?;
         }

@@ -194,7 +194,11 @@ fn a_thousand_runs_have_as_many_series_as_two_and_a_deleted_probe_has_none() {
 fn what_is_served_is_what_the_catalogue_says() {
     let mut scraped = Scraped::new();
     let (last, next) = ("2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z");
-    scraped.probe("p", &json!({ "lastScheduleTime": last, "nextScheduleTime": next }));
+    let met = json!({
+        "type": "ExpectationsMet", "status": "True", "reason": "Met", "message": "", "lastTransitionTime": last,
+    });
+    let status = json!({ "lastScheduleTime": last, "nextScheduleTime": next, "conditions": [met] });
+    scraped.probe("p", &status);
     let run = scraped.run(1, "idle", Some(report("idle")));
     scraped.metrics.run_ended(&run);
     scraped.metrics.schedule_missed(&scraped.metrics.scopes()[0].probes.state()[0], 1);
