@@ -61,7 +61,8 @@ async fn each_timer_cuts_the_silence_that_it_is_for() {
         let report = held.report().await;
         let (ended, said, silent) = told(&report);
         assert_eq!((ended, said), (outcome, Vec::from_iter(code)), "{pattern:?}");
-        assert!((silence - 2..silence + 250).contains(&silent), "{pattern:?}: {silent} ms");
+        // The server counts from when it wrote its answer, we from when we read it: later, on a busy machine.
+        assert!((silence - 50..silence + 250).contains(&silent), "{pattern:?}: {silent} ms");
     }
 }
 
