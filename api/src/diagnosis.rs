@@ -66,6 +66,6 @@ pub fn diagnose(
         });
         findings.extend(written);
     }
-    findings.truncate(MAX_FINDINGS);
+    Finding::fit(&mut findings);
     findings
 }

@@ -172,6 +172,9 @@ pub struct Setting {
     pub default: Option<String>,
 }
 
+/// Entries of a list.
+const MAX_ENTRIES: usize = 32;
+
 impl Inventory {
     /// An inventory of nothing, because of a problem.
     #[must_use]
@@ -184,35 +187,49 @@ impl Inventory {
     #[must_use]
     pub fn to_message(&self) -> String {
         let mut fitting = self.clone();
-        fitting.shorten_texts(300);
-        if fitting.is_too_large() {
-            fitting.settings().for_each(|setting| setting.default = None);
-        }
-        for length in [120, 40] {
-            if fitting.is_too_large() {
-                fitting.shorten_texts(length);
-            }
-        }
-        while fitting.is_too_large() && fitting.drop_an_entry() {
-            *fitting.left_out.get_or_insert_default() += 1;
-        }
+        fitting.fit();
         fitting.json()
     }
 
-    /// Reads a message.
+    fn fit(&mut self) {
+        self.arms.truncate(2);
+        self.shorten_texts(300);
+        if self.is_too_large() {
+            self.settings().for_each(|setting| setting.default = None);
+        }
+        for length in [120, 40] {
+            if self.is_too_large() {
+                self.shorten_texts(length);
+            }
+        }
+        while self.is_too_large() && self.drop_an_entry() {
+            let left_out = self.left_out.get_or_insert_default();
+            *left_out = left_out.saturating_add(1);
+        }
+    }
+
+    /// Reads a message, and makes sure that it can be kept.
     ///
     /// # Errors
     /// It is none of [`Inventory::to_message`].
     pub fn parse(message: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(message)
+        let mut inventory: Self = serde_json::from_str(message)?;
+        inventory.fit();
+        Ok(inventory)
     }
 
     fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// For a message, or for the schema.
     fn is_too_large(&self) -> bool {
-        self.json().len() > LIMIT
+        let long = |arm: &ArmInventory| {
+            let own = arm.pgbouncer.iter().map(|it| (&it.settings, &it.at_default));
+            let mut lists = own.chain([(&arm.settings, &arm.at_default)]);
+            lists.any(|(settings, names)| settings.len() > MAX_ENTRIES || names.len() > MAX_ENTRIES)
+        };
+        self.arms.iter().any(long) || self.json().len() > LIMIT
     }
 
     fn settings(&mut self) -> impl Iterator<Item = &mut Setting> {
@@ -233,6 +250,8 @@ impl Inventory {
         }
         self.problem.iter_mut().for_each(|problem| shorten(problem, length));
         for arm in &mut self.arms {
+            let names = arm.pgbouncer.iter_mut().flat_map(|it| &mut it.at_default);
+            arm.at_default.iter_mut().chain(names).for_each(|name| shorten(name, 48));
             let pgbouncer = arm.pgbouncer.iter_mut().filter_map(|it| it.problem.as_mut());
             arm.problem.iter_mut().chain(pgbouncer).for_each(|problem| shorten(problem, length));
             if let Some(server) = &mut arm.server {
@@ -309,7 +328,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn any_inventory_fits_and_counts_what_is_left_out(arms in vec(arm(), 0..=2)) {
             let whole = Inventory { arms, ..Inventory::default() };

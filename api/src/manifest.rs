@@ -67,7 +67,12 @@ fn drop_nulls(value: &mut Value) {
 
 /// Checks a value against its schema. Refusals never quote a value: it may be a password in the wrong
 /// place.
-fn check(schema: &JSONSchemaProps, value: &Value, path: &str, refusals: &mut Vec<String>) {
+pub(crate) fn check(
+    schema: &JSONSchemaProps,
+    value: &Value,
+    path: &str,
+    refusals: &mut Vec<String>,
+) {
     if !has_type(schema, value) {
         let type_ = schema.type_.as_deref().unwrap_or("integer or string");
         return refusals.push(format!("{path}: Invalid value: must be of type {type_}"));

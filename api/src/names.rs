@@ -23,12 +23,12 @@ pub const INDEX_LABEL: &str = "batch.kubernetes.io/job-completion-index";
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
 /// `<probe name cut to 40>-<5 hex of the probe's uid>-<number>`: at most 57 characters, so that
-/// Jobs and pods can carry it as a label. The uid keeps the runs of a probe that was deleted and
-/// made again apart.
+/// Jobs and pods can carry it as a label, and without dots: the Job's name becomes a host name. The uid
+/// keeps the runs of a probe that was deleted and made again apart.
 #[must_use]
 pub fn run_name(probe: &str, uid: &str, number: i64) -> String {
     let hex: String = uid.chars().filter(char::is_ascii_hexdigit).take(5).collect();
-    format!("{}-{hex}-{number}", cut(probe, 40))
+    format!("{}-{hex}-{number}", cut(probe, 40).replace('.', "-"))
 }
 
 /// `<run name>-<attempt>`.
@@ -67,6 +67,7 @@ mod tests {
         let run = run_name(&long, "0f1e2d3c-aaaa", 1_234_567);
         assert_eq!(run, format!("{}-0f1e2-1234567", "a".repeat(39)));
         assert!(job_name(&run_name(&"x".repeat(253), "0f1e2d3c", 99_999), 99).len() <= 57);
+        assert_eq!(run_name("pulp.955", "0f1e2d3c", 1), "pulp-955-0f1e2-1");
     }
 
     #[test]

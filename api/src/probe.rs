@@ -9,6 +9,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod fit;
+
 /// Measures how long PostgreSQL connections live on a path, and how they end. Applying one starts a
 /// run; changing the measured part or `runID` starts another; a `schedule` starts them by the clock.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
     shortname = "cprobe",
     category = "probes",
     status = "ConnectionProbeStatus",
+    derive = "Default",
     derive = "PartialEq",
     validation = Rule::new("has(self.spec.preset) != has(self.spec.workloads)")
         .message("write either preset or workloads"),

@@ -360,13 +360,14 @@ impl Counts {
     /// How many connections have ended.
     #[must_use]
     pub fn ended(&self) -> i32 {
-        self.conclusive() + self.connect_failed + self.inconclusive
+        self.conclusive().saturating_add(self.connect_failed).saturating_add(self.inconclusive)
     }
 
     /// How many ended in a way that says something about the path.
     #[must_use]
     pub fn conclusive(&self) -> i32 {
-        self.survived + self.disconnected + self.request_failed + self.deaf
+        let others = [self.disconnected, self.request_failed, self.deaf];
+        others.into_iter().fold(self.survived, i32::saturating_add)
     }
 
     /// Counts so many more.
@@ -379,7 +380,7 @@ impl Counts {
             Outcome::ConnectFailed => &mut self.connect_failed,
             Outcome::Inconclusive => &mut self.inconclusive,
         };
-        *count += n;
+        *count = count.saturating_add(n);
     }
 }
 
@@ -408,12 +409,15 @@ impl Report {
         self.arms.iter().find(|report| report.arm == arm)
     }
 
-    /// Reads a termination message.
+    /// Reads a termination message, and makes sure that it can be kept: who may make pods may write one
+    /// that no probe would.
     ///
     /// # Errors
     /// It is not a report: the process died before it wrote one, or somebody else wrote it.
     pub fn parse(message: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(message)
+        let mut report: Self = serde_json::from_str(message)?;
+        report.fit();
+        Ok(report)
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// One execution of a ConnectionProbe, with every single cut. The operator makes it; it is owned by
 /// its probe and owns its Jobs.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "probes.pulpproject.org",
     version = "v1alpha1",
@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
     shortname = "cproberun",
     category = "probes",
     status = "ConnectionProbeRunStatus",
+    derive = "Default",
     derive = "PartialEq",
     doc = "One execution of a ConnectionProbe, with every single cut. The operator makes it; it is owned by its probe and owns its Jobs.",
     printcolumn(name = "Probe", type_ = "string", json_path = ".metadata.ownerReferences[0].name"),
@@ -49,7 +50,7 @@ pub struct ConnectionProbeRunSpec {
 }
 
 /// What started a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Trigger {
     /// The kind of trigger.
@@ -69,9 +70,10 @@ pub struct Trigger {
 }
 
 /// Kinds of triggers. More may be added: clients must tolerate unknown values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TriggerType {
     /// The probe was made.
+    #[default]
     Created,
     /// Its measured part was changed.
     SpecChanged,
@@ -84,7 +86,7 @@ pub enum TriggerType {
 }
 
 /// A measurement as the user wrote it, and with everything filled in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MeasurementRecord {
     /// As written: compared with the probe, to see whether it changed.
@@ -96,7 +98,7 @@ pub struct MeasurementRecord {
 }
 
 /// Who measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Versions {
     /// Version of the operator.

@@ -5,7 +5,7 @@ use crate::{
     close_form::{CloseForm, CloseWord},
     conditions::{Verdict, WaitingReason},
     lifetime::Lifetime,
-    report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome},
+    report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome, shorten},
     run::{ConnectionProbeRunStatus, WorkloadState},
     settings::Invalid,
 };
@@ -114,7 +114,7 @@ pub fn notifications(told: &Notifications) -> String {
 pub fn result(status: &ConnectionProbeRunStatus, verdict: Verdict) -> String {
     let sum = |arm| {
         status.arms(arm).fold((0, 0), |(cut, all), (_, arm)| {
-            (cut + arm.counts.disconnected, all + arm.connections)
+            (arm.counts.disconnected.saturating_add(cut), arm.connections.saturating_add(all))
         })
     };
     let (cut, connections) = sum(Arm::Target);
@@ -177,7 +177,9 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
         sentences.extend(ladders.next());
         sentences.extend(ended_early(status));
     }
-    sentences.join(" ")
+    let mut summary = sentences.join(" ");
+    shorten(&mut summary, 1024);
+    summary
 }
 
 /// Of which workloads nothing or not everything is known, and why.

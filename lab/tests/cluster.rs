@@ -261,6 +261,22 @@ async fn a_missing_key_is_told_by_the_names_that_were_seen() {
 }
 
 #[tokio::test]
+async fn a_probe_with_the_longest_name_runs() {
+    in_namespace(async |ns| {
+        let name = format!("pulp.955.{}", "x".repeat(244));
+        ns.apply(&format!(
+            "apiVersion: probes.pulpproject.org/v1alpha1\nkind: ConnectionProbe\n\
+             metadata: {{ name: {name} }}\nspec:\n  target: {{ secretName: pulp-db }}\n  duration: 1s\n\
+             \x20 connections: 1\n  workloads: [{{ name: idle, idle: {{}} }}]\n"
+        ));
+        let wait = ["wait", "cprobe", &name, "--for=condition=Succeeded", "--timeout=60s"];
+        let said = ns.kubectl(&wait);
+        assert!(said.ok, "{}", said.text);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_a_failed_connect() {
     in_namespace(async |ns| {
         let wrong = r#"{"stringData":{"password":"wrong"}}"#;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Findings that a run keeps.
 pub const MAX_FINDINGS: usize = 8;
+/// Bytes of all of them, as JSON.
+const MAX_BYTES: usize = 20 * 1024;
 /// Lines of evidence, of what is not excluded, and timers near an observed age.
 pub(super) const MAX_LINES: usize = 6;
 /// Characters of a sentence.
@@ -142,6 +144,23 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3072))]
     pub manifest: Option<String>,
+}
+
+impl Finding {
+    /// Keeps a run's status small. What gives way, in this order: manifests of experiments, and findings, those
+    /// that explain least first.
+    pub fn fit(findings: &mut Vec<Self>) {
+        findings.truncate(MAX_FINDINGS);
+        let is_too_large = |findings: &Vec<Self>| {
+            serde_json::to_string(findings).map_or(0, |json| json.len()) > MAX_BYTES
+        };
+        for i in (0..findings.len()).rev() {
+            if is_too_large(findings) {
+                findings[i].experiment.iter_mut().for_each(|experiment| experiment.manifest = None);
+            }
+        }
+        while is_too_large(findings) && findings.pop().is_some() {}
+    }
 }
 
 impl Confidence {

@@ -106,6 +106,7 @@ pub(super) fn of_probe(
         },
         last_handled_run_id: handled_run_id(probe, runs).or_else(|| seen_first(probe)),
     }
+    .fitting()
 }
 
 /// The runID of a probe with a schedule at first sight: it starts nothing.
@@ -162,7 +163,7 @@ fn recent_run((run, status): Told<'_>) -> Option<RecentRun> {
 }
 
 fn first_cut(status: &ConnectionProbeRunStatus) -> Option<String> {
-    status.first_cut().map(|(ms, ..)| text::mmss(ms))
+    status.first_cut().map(|(ms, ..)| cut_to(text::mmss(ms), 16))
 }
 
 fn lines(workload: &WorkloadResult) -> Vec<WorkloadLine> {
