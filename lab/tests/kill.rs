@@ -185,3 +185,40 @@ async fn a_drained_node_repeats_what_it_ended() {
     })
     .await;
 }
+
+/// OpenShift's restricted-v2 gives each namespace a range of users, and the pods' volumes one of them as group.
+#[tokio::test]
+async fn operator_and_probe_run_as_whichever_user_openshift_gives_them() {
+    in_namespace(async |ns| {
+        let user = 1_000_000_000 + i64::from(std::process::id());
+        let policy = format!(
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\n\
+             metadata: {{ name: any-user }}\nspec:\n  failurePolicy: Fail\n  reinvocationPolicy: Never\n\
+             \x20 matchConstraints:\n    namespaceSelector:\n      matchExpressions:\n\
+             \x20     - {{ key: kubernetes.io/metadata.name, operator: In, values: [connection-probe, {}] }}\n\
+             \x20   resourceRules:\n    - {{ apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods] }}\n\
+             \x20 mutations:\n  - patchType: ApplyConfiguration\n    applyConfiguration:\n      expression: >-\n\
+             \x20       Object{{spec: Object.spec{{securityContext: Object.spec.securityContext{{\n\
+             \x20       runAsUser: {user}, fsGroup: {user}}}}}}}\n---\n\
+             apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\n\
+             metadata: {{ name: any-user }}\nspec: {{ policyName: any-user }}\n",
+            ns.name,
+        );
+        ns.apply(&policy);
+        let as_user = |pods: &str| pods.contains(&format!("runAsUser: {user}"));
+        eventually("an operator of that user", MINUTE, async || {
+            kill();
+            rolled_out();
+            as_user(&operator(&["get", "pods", "-o", "yaml"])).then_some(())
+        })
+        .await;
+        ns.apply_probe("  duration: 1s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n");
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+        assert!(as_user(&ns.kubectl(&["get", "pods", "-o", "yaml"]).text));
+        let kinds = "mutatingadmissionpolicybinding,mutatingadmissionpolicy";
+        assert!(ns.kubectl(&["delete", kinds, "any-user"]).ok);
+        kill();
+        rolled_out();
+    })
+    .await;
+}

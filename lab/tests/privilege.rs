@@ -122,7 +122,9 @@ async fn nothing_of_a_secret_is_found_anywhere() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let resources = "cprobe,cproberun,jobs,pods,events.events.k8s.io";
         let logs = ["logs", "-l", "app.kubernetes.io/name=connection-probe", "--tail=-1"];
+        let metrics = "/api/v1/namespaces/connection-probe/services/connection-probe-operator:8080/proxy/metrics";
         let told = [
+            kubectl(&["get", "--raw", metrics]).text,
             ns.kubectl(&["get", resources, "-o", "yaml"]).text,
             ns.kubectl(&["describe", "cprobe,cproberun,jobs,pods"]).text,
             ns.kubectl(&logs).text,
@@ -131,6 +133,7 @@ async fn nothing_of_a_secret_is_found_anywhere() {
         ]
         .concat();
         assert!(told.contains("28P01") && told.contains("3D000"), "both texts arrived");
+        assert!(told.contains("connectionprobe_runs_total"), "metrics arrived");
         let host = "postgres.databases.svc.cluster.local".to_owned();
         for secret in [&user, &database, &password, &wrong, &missing, &host] {
             let found = told.lines().find(|line| line.contains(secret.as_str()));
