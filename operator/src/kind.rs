@@ -9,6 +9,7 @@ pub(crate) trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
+    + Default
     + Serialize
     + DeserializeOwned
     + Send
@@ -21,6 +22,7 @@ impl<K> Kind for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
+        + Default
         + Serialize
         + DeserializeOwned
         + Send

@@ -61,7 +61,9 @@ impl Reconciled {
     }
 }
 
-const REASONS: [&str; 5] = ["Act", "Settings", "Conflict", "Record", "Restless"];
+/// The reason of an object that can't be read: no reconciliation fails, for there is none.
+pub(crate) const UNREADABLE: &str = "Unreadable";
+const REASONS: [&str; 6] = ["Act", "Settings", "Conflict", "Record", "Restless", UNREADABLE];
 const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 impl Metrics {

@@ -4,7 +4,7 @@ use crate::{
     cache::Cache,
     facts::{JobFacts, RunFacts},
     kind::Kind,
-    metrics::Metrics,
+    metrics::{Metrics, UNREADABLE},
     pods::{Pods, WORKLOADS_ANNOTATION, parse_workloads},
 };
 use api::{
@@ -22,13 +22,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, Client, Resource, ResourceExt,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt,
         reflector::ObjectRef,
         watcher::{self, Event, watcher},
     },
 };
-use std::sync::Arc;
+use std::{convert::identity, sync::Arc};
 
 /// Everything that the operator knows of its children, and its own writes to probes.
 #[derive(Default)]
@@ -54,21 +55,48 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The objects of a kind, as they change, for ever.
+    /// The objects of a kind, as they change, for ever. One that can't be read, since another version wrote
+    /// it, is as if it were gone: it must not keep the others from being seen.
     pub(crate) fn events<K: Kind>(
         &self,
         config: watcher::Config,
     ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
         let api = match &self.namespace {
-            Some(namespace) => Api::<K>::namespaced(self.client.clone(), namespace),
-            None => Api::<K>::all(self.client.clone()),
+            Some(namespace) => {
+                Api::<DeserializeGuard<K>>::namespaced(self.client.clone(), namespace)
+            }
+            None => Api::all(self.client.clone()),
         };
         let (metrics, kind) = (self.metrics.clone(), K::kind(&()));
         metrics.watch_restarted(&kind, 0);
-        watcher(api, config).default_backoff().inspect_err(move |error| {
+        let events = watcher(api, config).default_backoff().inspect_err(move |error| {
             metrics.watch_restarted(&kind, 1);
             tracing::warn!(%kind, %error, "watch interrupted, resuming");
+        });
+        let metrics = self.metrics.clone();
+        events.try_filter_map(move |event| std::future::ready(Ok(readable(event, &metrics))))
+    }
+}
+
+/// An event of an object that could be read.
+fn readable<K: Kind>(event: Event<DeserializeGuard<K>>, metrics: &Metrics) -> Option<Event<K>> {
+    let read = |DeserializeGuard(object): DeserializeGuard<K>| {
+        object.map_err(|InvalidObject { error, metadata }| {
+            let name = metadata.name.as_deref().unwrap_or_default();
+            let namespace = metadata.namespace.as_deref().unwrap_or_default();
+            tracing::warn!(kind = %K::kind(&()), namespace, name, error, "can't be read, left alone");
+            metrics.failed(UNREADABLE);
+            let mut gone = K::default();
+            *gone.meta_mut() = metadata;
+            gone
         })
+    };
+    match event {
+        Event::Apply(object) => Some(read(object).map_or_else(Event::Delete, Event::Apply)),
+        Event::Delete(object) => Some(Event::Delete(read(object).unwrap_or_else(identity))),
+        Event::Init => Some(Event::Init),
+        Event::InitApply(object) => read(object).ok().map(Event::InitApply),
+        Event::InitDone => Some(Event::InitDone),
     }
 }
 
@@ -177,3 +205,6 @@ fn job_facts(job: &Job) -> Option<JobFacts> {
         deleting: job.metadata.deletion_timestamp.is_some(),
     })
 }
+
+#[cfg(test)]
+mod tests;
