@@ -47,12 +47,12 @@ pub fn require_lab() {
     assert_eq!(lab.ino(), here.ino(), "not in the lab's network namespace: run this by lab/run");
 }
 
-/// Runs a test in a namespace of its own. When the test fails, what the cluster knows of the namespace
-/// is printed; the namespace goes in either case.
-pub async fn in_namespace<F, Fut>(test: F)
+/// Runs a test in a namespace of its own, and returns what it returns. When the test fails, what the
+/// cluster knows of the namespace is printed; the namespace goes in either case.
+pub async fn in_namespace<F, Fut, T>(test: F) -> T
 where
     F: FnOnce(Namespace) -> Fut,
-    Fut: Future<Output = ()>,
+    Fut: Future<Output = T>,
 {
     require_lab();
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -65,13 +65,11 @@ where
     let client = Client::try_default().await.expect("the lab's kubeconfig works");
     let namespace = Namespace { name: name.clone(), client: client.clone() };
     let result = futures::FutureExt::catch_unwind(AssertUnwindSafe(test(namespace))).await;
-    let namespace = Namespace { name: name.clone(), client };
-    if let Err(panic) = result {
-        namespace.dump();
-        kubectl(&["delete", "namespace", &name, "--wait=false"]);
-        std::panic::resume_unwind(panic);
+    if result.is_err() {
+        Namespace { name: name.clone(), client }.dump();
     }
     kubectl(&["delete", "namespace", &name, "--wait=false"]);
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Waits until `look` finds something, looking ten times a second.

@@ -1,4 +1,4 @@
-//! Helpers for tests on real parts: the lab's cluster, its audit log; a PostgreSQL, a PgBouncer and a
+//! Helpers for tests on real parts: the lab's cluster, its operator and its audit log; a PostgreSQL, a PgBouncer and a
 //! HAProxy of one's own, a relay with faults, and the probe that is held against them.
 
 #![allow(
@@ -14,7 +14,9 @@ pub mod certificates;
 pub mod cluster;
 pub mod haproxy;
 pub mod holding;
+pub mod leaks;
 pub mod namespace;
+pub mod operator;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod recording;

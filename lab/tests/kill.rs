@@ -3,31 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use api::{report::Inconclusive, run::WorkloadResult};
-use lab::cluster::{Namespace, eventually, in_namespace, kubectl};
+use lab::{
+    cluster::{Namespace, eventually, in_namespace, kubectl},
+    operator::{away, back, kill, operator, rolled_out, scale},
+};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
-const OPERATOR: [&str; 2] = ["-n", "connection-probe"];
-
-fn operator(args: &[&str]) -> String {
-    let said = kubectl(&[&OPERATOR, args].concat());
-    assert!(said.ok, "{}", said.text);
-    said.text
-}
-
-fn rolled_out() {
-    operator(&["rollout", "status", "deployment/connection-probe-operator", "--timeout=60s"]);
-}
-
-fn kill() {
-    operator(&["delete", "pod", "--all", "--grace-period=0", "--force"]);
-}
-
-fn scale(replicas: u8) {
-    let replicas = format!("--replicas={replicas}");
-    operator(&["scale", "deployment/connection-probe-operator", &replicas]);
-}
 
 /// Waits until the first attempt at every workload is known to have been ended for this reason.
 async fn interrupted(ns: &Namespace, reason: Inconclusive) {
@@ -84,15 +67,14 @@ async fn reports_that_came_while_the_operator_was_away_are_read() {
             "  duration: 5s\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
         );
         ns.holding(1).await;
-        scale(0);
+        away().await;
         eventually("the pod's end", MINUTE, async || {
             let pods = ns.pods().await;
             let phase = pods[0].status.as_ref()?.phase.as_deref()?.to_owned();
             (phase == "Succeeded").then_some(())
         })
         .await;
-        scale(1);
-        rolled_out();
+        back();
         ns.condition("Ready", "True", "Measured", MINUTE).await;
     })
     .await;
@@ -105,15 +87,10 @@ async fn a_pod_that_vanished_while_the_operator_was_away_is_no_drop() {
             "  duration: 5m\n  connections: 1\n  workloads: [{ name: idle, idle: {} }]\n",
         );
         ns.holding(1).await;
-        scale(0);
-        eventually("the operator's end", MINUTE, async || {
-            operator(&["get", "pods", "-o", "name"]).trim().is_empty().then_some(())
-        })
-        .await;
+        away().await;
         let pod = ns.pods().await[0].metadata.name.clone().unwrap();
         assert!(ns.kubectl(&["delete", "pod", &pod, "--wait=true"]).ok);
-        scale(1);
-        rolled_out();
+        back();
         interrupted(&ns, Inconclusive::NoReport).await;
     })
     .await;
@@ -136,8 +113,7 @@ async fn two_operators_at_once_are_harmless() {
         }
         ns.condition("Ready", "True", "Measured", MINUTE).await;
         assert_eq!((ns.runs().await.len(), ns.jobs().await.len()), (3, 3));
-        scale(1);
-        rolled_out();
+        back();
     })
     .await;
 }

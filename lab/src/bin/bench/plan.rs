@@ -5,11 +5,7 @@ use crate::figure::{Baseline, Figure};
 use anyhow::{Context, Result, ensure};
 use api::{ConnectionProbeRun, pattern::LANES_PER_RUNG, report::Outcome};
 use lab::cluster::in_namespace;
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 /// Seconds that connections are held in the runs that are measured, and in the plan.
 const MEASURED: [f64; 2] = [60.0, 120.0];
@@ -41,7 +37,7 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
 
 /// Seconds from the start of a run of the plan's nine workloads to its end.
 async fn wall(held: f64) -> Result<f64> {
-    let run = run(&format!("  preset: PulpPlan\n  duration: {held}s\n")).await?;
+    let run = run(&format!("  preset: PulpPlan\n  duration: {held}s\n")).await;
     let status = run.status.context("a status")?;
     ensure!(status.reports().count() == 9, "nine workloads: {:?}", status.summary);
     let (start, end) = (status.start_time.context("a start")?, status.end_time.context("an end")?);
@@ -52,7 +48,7 @@ async fn wall(held: f64) -> Result<f64> {
 async fn threshold() -> Result<(i64, i64)> {
     let rungs: Vec<String> = RUNGS.iter().map(|s| format!("{s}s")).collect();
     let ladder = format!("{{ name: ladder, idleLadder: {{ rungs: [{}] }} }}", rungs.join(", "));
-    let run = run(&format!("  duration: 45s\n  workloads:\n  - {ladder}\n")).await?;
+    let run = run(&format!("  duration: 45s\n  workloads:\n  - {ladder}\n")).await;
     let status = run.status.context("a status")?;
     let report = status.reports().next().context("a report")?;
     let silences = |outcome: Outcome| -> BTreeSet<i64> {
@@ -72,13 +68,10 @@ async fn threshold() -> Result<(i64, i64)> {
     Ok((below, above))
 }
 
-async fn run(spec: &str) -> Result<ConnectionProbeRun> {
-    let ended = Mutex::new(None);
+async fn run(spec: &str) -> ConnectionProbeRun {
     in_namespace(async |ns| {
         ns.apply_probe(spec);
-        let run = ns.ended(1, Duration::from_secs(240)).await;
-        *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+        ns.ended(1, Duration::from_secs(240)).await
     })
-    .await;
-    ended.into_inner().unwrap_or_else(PoisonError::into_inner).context("it ended")
+    .await
 }
