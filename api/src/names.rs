@@ -27,14 +27,26 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// keeps the runs of a probe that was deleted and made again apart.
 #[must_use]
 pub fn run_name(probe: &str, uid: &str, number: i64) -> String {
+    format!("{}{number}", run_prefix(probe, uid))
+}
+
+/// What the names of a probe's runs begin with. Rarely another probe's do, too.
+#[must_use]
+pub fn run_prefix(probe: &str, uid: &str) -> String {
     let hex: String = uid.chars().filter(char::is_ascii_hexdigit).take(5).collect();
-    format!("{}-{hex}-{number}", cut(probe, 40).replace('.', "-"))
+    format!("{}-{hex}-", cut(probe, 40).replace('.', "-"))
 }
 
 /// `<run name>-<attempt>`.
 #[must_use]
 pub fn job_name(run: &str, attempt: i32) -> String {
-    format!("{run}-{attempt}")
+    format!("{}{attempt}", job_prefix(run))
+}
+
+/// What the names of a run's Jobs begin with.
+#[must_use]
+pub fn job_prefix(run: &str) -> String {
+    format!("{run}-")
 }
 
 /// A probe's name as a label value: itself if it fits into 63 characters, else cut, with a hash of

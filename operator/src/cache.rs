@@ -4,6 +4,7 @@
 //! creates things twice in that gap; this cache takes the answers to its own writes too, and keeps
 //! whichever version is newer.
 
+use crate::kind::Kind;
 use kube::{Resource, ResourceExt, runtime::watcher::Event};
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,7 @@ impl<K> Default for Cache<K> {
     }
 }
 
-impl<K: Resource> Cache<K> {
+impl<K: Kind> Cache<K> {
     /// Takes in what the watch says.
     pub(crate) fn observe(&self, event: Event<K>) {
         let mut state = self.lock();
@@ -58,18 +59,21 @@ impl<K: Resource> Cache<K> {
     }
 
     /// Takes in the answer to a write of ours.
-    pub(crate) fn wrote(&self, object: K) -> Arc<K> {
+    pub(crate) fn wrote(&self, mut object: K) -> Arc<K> {
+        object.trim();
         let object = Arc::new(object);
         keep_newer(&mut self.lock().objects, object.clone());
         object
     }
 
-    /// Objects of a namespace that are wanted.
-    pub(crate) fn list(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+    /// Objects of a namespace whose names begin so. No others are looked at.
+    pub(crate) fn named(&self, namespace: &str, prefix: &str) -> Vec<Arc<K>> {
         let state = self.lock();
-        let from = (namespace.to_owned(), String::new());
-        let here = state.objects.range(from..).take_while(|((ns, _), _)| ns == namespace);
-        here.filter(|(_, object)| wanted(object)).map(|(_, object)| object.clone()).collect()
+        let from = (namespace.to_owned(), prefix.to_owned());
+        let from = state.objects.range(from..);
+        from.take_while(|((ns, name), _)| ns == namespace && name.starts_with(prefix))
+            .map(|(_, object)| object.clone())
+            .collect()
     }
 
     /// All objects.
@@ -135,6 +139,8 @@ mod tests {
     use super::*;
     use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
+    impl Kind for ConfigMap {}
+
     fn object(name: &str, uid: &str, version: u64) -> ConfigMap {
         ConfigMap {
             metadata: ObjectMeta {
@@ -149,7 +155,7 @@ mod tests {
     }
 
     fn versions(cache: &Cache<ConfigMap>) -> Vec<u64> {
-        cache.list("ns", |_| true).iter().map(|object| version(object.as_ref())).collect()
+        cache.named("ns", "").iter().map(|object| version(object.as_ref())).collect()
     }
 
     #[test]
@@ -158,6 +164,19 @@ mod tests {
         cache.wrote(object("a", "1", 7));
         cache.observe(Event::Apply(object("a", "1", 6)));
         assert_eq!(versions(&cache), [7]);
+    }
+
+    #[test]
+    fn names_are_found_by_how_they_begin() {
+        let cache = Cache::default();
+        for (name, version) in [("a-1", 1), ("a-2", 2), ("a-20", 3), ("aa-2", 4), ("b-2", 5)] {
+            cache.wrote(object(name, "1", version));
+        }
+        let found =
+            |ns, prefix| cache.named(ns, prefix).iter().map(|o| o.name_any()).collect::<Vec<_>>();
+        assert_eq!(found("ns", "a-"), ["a-1", "a-2", "a-20"]);
+        assert_eq!(found("ns", "a-2"), ["a-2", "a-20"]);
+        assert!(found("other", "a-").is_empty());
     }
 
     #[test]

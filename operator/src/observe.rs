@@ -9,7 +9,10 @@ use crate::{
 };
 use api::{
     ConnectionProbe, ConnectionProbeRun,
-    names::{ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RUN_LABEL},
+    names::{
+        ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RUN_LABEL, job_prefix,
+        run_prefix,
+    },
 };
 use futures::{
     Stream, StreamExt, TryStreamExt,
@@ -74,7 +77,9 @@ impl Scope {
             tracing::warn!(%kind, %error, "watch interrupted, resuming");
         });
         let metrics = self.metrics.clone();
-        events.try_filter_map(move |event| std::future::ready(Ok(readable(event, &metrics))))
+        let events =
+            events.try_filter_map(move |event| std::future::ready(Ok(readable(event, &metrics))));
+        events.modify(K::trim)
     }
 }
 
@@ -101,17 +106,25 @@ fn readable<K: Kind>(event: Event<DeserializeGuard<K>>, metrics: &Metrics) -> Op
 }
 
 impl World {
-    /// The runs of a probe in the order of their numbers, each with its Jobs and pods.
+    /// The runs of a probe in the order of their numbers, each with its Jobs, and with its pods until it
+    /// has ended.
     pub(crate) fn runs_of(&self, probe: &ConnectionProbe) -> Vec<RunFacts> {
         let namespace = probe.namespace().unwrap_or_default();
-        let owned = |run: &ConnectionProbeRun| owned_by(run, probe.uid().as_deref());
-        let mut runs = self.runs.list(&namespace, owned);
+        let uid = probe.uid();
+        let prefix = run_prefix(&probe.name_any(), uid.as_deref().unwrap_or_default());
+        let mut runs = self.runs.named(&namespace, &prefix);
+        runs.retain(|run| owned_by(run.as_ref(), uid.as_deref()));
         runs.sort_by_key(|run| run.spec.number);
         runs.into_iter()
             .map(|run| {
-                let owned = |job: &Job| owned_by(job, run.uid().as_deref());
-                let jobs = self.jobs.list(&namespace, owned);
-                let pods = self.pods.of(&namespace, &run.name_any());
+                let name = run.name_any();
+                if run.status.as_ref().is_some_and(|status| status.has_ended()) {
+                    // After a restart they are listed once more.
+                    self.pods.forget(&namespace, &name);
+                }
+                let mut jobs = self.jobs.named(&namespace, &job_prefix(&name));
+                jobs.retain(|job| owned_by(job.as_ref(), run.uid().as_deref()));
+                let pods = self.pods.of(&namespace, &name);
                 RunFacts { jobs: jobs.iter().filter_map(|job| job_facts(job)).collect(), pods, run }
             })
             .collect()
