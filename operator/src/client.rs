@@ -1,5 +1,7 @@
-//! The API client: kube's default with TCP_NODELAY. Without it, Nagle's algorithm and delayed ACKs add
-//! some 45 ms to the first write after a quiet time. Its requests are counted.
+//! The API client: kube's default with TCP_NODELAY, and with keepalives. Without the one, Nagle's
+//! algorithm and delayed ACKs add some 45 ms to the first write after a quiet time; without the other, a
+//! watch that a device in between has forgotten stays silent for five minutes, and a write on such a
+//! connection hangs for a quarter of an hour. Its requests are counted.
 
 use crate::metrics::Metrics;
 use futures::{FutureExt, future::BoxFuture};
@@ -11,8 +13,15 @@ use kube::{Client, Config, client::ConfigExt};
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tower::{Service, ServiceBuilder, layer::layer_fn};
+
+/// Silence after which the peer is asked whether it is still there, and how often it is asked then.
+const SILENCE: Duration = Duration::from_secs(20);
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A connection whose peer acknowledges nothing for so long is given up.
+const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// A client for the cluster that the process runs in, or the one of KUBECONFIG.
 ///
@@ -23,6 +32,9 @@ pub(crate) async fn client(metrics: Arc<Metrics>) -> anyhow::Result<Client> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
+    http.set_keepalive(Some(SILENCE));
+    http.set_keepalive_interval(Some(ASK_AGAIN));
+    http.set_tcp_user_timeout(Some(GIVE_UP));
     http.set_connect_timeout(config.connect_timeout);
     let https = config.rustls_https_connector_with_connector(http)?;
     let service = ServiceBuilder::new()
