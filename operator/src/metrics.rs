@@ -146,12 +146,12 @@ impl Metrics {
         let runs: Vec<_> = scopes.iter().flat_map(|scope| scope.world.runs.all()).collect();
         self.ended_runs.keep(&probes, &runs);
         let mut sheet = Sheet::default();
-        sheet.set(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0)?;
-        sheet.set(&PROBES, &[], sheet::count(probes.len()))?;
-        statuses::write(&mut sheet, &probes, &runs)?;
-        let mut families = self.registry.gather();
-        families.extend(sheet.gather());
-        TextEncoder::new().encode_to_string(&families)
+        sheet.set(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+        sheet.set(&PROBES, &[], sheet::count(probes.len()));
+        statuses::write(&mut sheet, &probes, &runs);
+        let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        text.extend(sheet.into_text());
+        Ok(text)
     }
 
     /// A list that only grows: a panic elsewhere leaves nothing half done.

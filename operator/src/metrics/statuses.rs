@@ -5,7 +5,8 @@ use super::{
     sheet::{Sheet, count, seconds},
 };
 use api::{
-    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, conditions,
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
+    conditions,
     metrics::{
         EXPECTATIONS_MET, LAST_MEASURED, LAST_RUN_CONNECTIONS, LAST_RUN_END, LAST_RUN_ENDINGS,
         LAST_RUN_FINDINGS, LAST_RUN_FIRST_CUT, LAST_RUN_LIFETIME, LAST_RUN_NUMBER, LAST_RUN_RESULT,
@@ -17,7 +18,6 @@ use api::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use prometheus::Result;
 use std::{collections::BTreeMap, sync::Arc};
 
 type Run<'a> = (&'a ConnectionProbeRun, &'a ConnectionProbeRunStatus);
@@ -27,7 +27,7 @@ pub(super) fn write(
     sheet: &mut Sheet,
     probes: &[Arc<ConnectionProbe>],
     runs: &[Arc<ConnectionProbeRun>],
-) -> Result<()> {
+) {
     let mut ended: BTreeMap<&str, Vec<Run<'_>>> = BTreeMap::new();
     for run in runs {
         let status = run.status.as_ref().filter(|status| status.has_ended());
@@ -38,45 +38,43 @@ pub(super) fn write(
     for probe in probes {
         let (namespace, name) = (probe.namespace().unwrap_or_default(), probe.name_any());
         let id = [namespace.as_str(), name.as_str()];
-        of_probe(sheet, id, probe)?;
+        of_probe(sheet, id, probe);
         let uid = probe.uid().unwrap_or_default();
         let past = ended.get(uid.as_str()).map(Vec::as_slice).unwrap_or_default();
         if let Some((run, status)) = past.iter().max_by_key(|(run, _)| run.spec.number) {
-            of_last_run(sheet, id, run, status)?;
+            of_last_run(sheet, id, run, status);
         }
         let measured = past.iter().filter(|(_, status)| status.verdict().measured());
         if let Some(end) = measured.filter_map(|(_, status)| status.end_time.as_ref()).max() {
-            sheet.set(&LAST_MEASURED, &id, timestamp(end))?;
+            sheet.set(&LAST_MEASURED, &id, timestamp(end));
         }
     }
-    Ok(())
 }
 
-fn of_probe(sheet: &mut Sheet, id: [&str; 2], probe: &ConnectionProbe) -> Result<()> {
+fn of_probe(sheet: &mut Sheet, id: [&str; 2], probe: &ConnectionProbe) {
     let [namespace, name] = id;
-    let status = probe.status.clone().unwrap_or_default();
+    let unknown = ConnectionProbeStatus::default();
+    let status = probe.status.as_ref().unwrap_or(&unknown);
     let condition = |type_| status.conditions.iter().find(|condition| condition.type_ == type_);
     if let Some(ready) = condition(conditions::READY) {
-        sheet.set(&STATE, &[namespace, name, &ready.reason], 1.0)?;
+        sheet.set(&STATE, &[namespace, name, &ready.reason], 1.0);
     }
     let met = condition(conditions::EXPECTATIONS_MET).map(|condition| condition.status.as_str());
     if let Some(met) = met.filter(|met| *met != "Unknown") {
-        sheet.set(&EXPECTATIONS_MET, &id, flag(met == "True"))?;
+        sheet.set(&EXPECTATIONS_MET, &id, flag(met == "True"));
     }
-    sheet.set(&STALLED, &id, flag(condition(conditions::STALLED).is_some()))?;
-    sheet.set(&SUSPENDED, &id, flag(probe.spec.suspend == Some(true)))?;
-    sheet.set(&RUN_ACTIVE, &id, flag(status.current_run.is_some()))?;
+    sheet.set(&STALLED, &id, flag(condition(conditions::STALLED).is_some()));
+    sheet.set(&SUSPENDED, &id, flag(probe.spec.suspend == Some(true)));
+    sheet.set(&RUN_ACTIVE, &id, flag(status.current_run.is_some()));
     for (metric, time) in
         [(&SCHEDULE_NEXT, &status.next_schedule_time), (&SCHEDULE_LAST, &status.last_schedule_time)]
     {
-        time.iter().try_for_each(|time| sheet.set(metric, &id, timestamp(time)))?;
+        time.iter().for_each(|time| sheet.set(metric, &id, timestamp(time)));
     }
-    let Some(run) = &status.current_run else { return Ok(()) };
-    sheet.set(&RUN_START, &id, timestamp(&run.start_time))?;
-    sheet.set(&RUN_CUT_WORKLOADS, &id, count(run.workloads_cut.len()))?;
-    run.expected_end_time
-        .iter()
-        .try_for_each(|end| sheet.set(&RUN_EXPECTED_END, &id, timestamp(end)))
+    let Some(run) = &status.current_run else { return };
+    sheet.set(&RUN_START, &id, timestamp(&run.start_time));
+    sheet.set(&RUN_CUT_WORKLOADS, &id, count(run.workloads_cut.len()));
+    run.expected_end_time.iter().for_each(|end| sheet.set(&RUN_EXPECTED_END, &id, timestamp(end)));
 }
 
 fn of_last_run(
@@ -84,17 +82,17 @@ fn of_last_run(
     id: [&str; 2],
     run: &ConnectionProbeRun,
     status: &ConnectionProbeRunStatus,
-) -> Result<()> {
+) {
     let [namespace, name] = id;
-    sheet.set(&LAST_RUN_NUMBER, &id, seconds(run.spec.number.saturating_mul(1000)))?;
-    sheet.set(&LAST_RUN_RESULT, &[namespace, name, status.verdict().as_str()], 1.0)?;
+    sheet.set(&LAST_RUN_NUMBER, &id, seconds(run.spec.number.saturating_mul(1000)));
+    sheet.set(&LAST_RUN_RESULT, &[namespace, name, status.verdict().as_str()], 1.0);
     for (metric, time) in [(&LAST_RUN_START, &status.start_time), (&LAST_RUN_END, &status.end_time)]
     {
-        time.iter().try_for_each(|time| sheet.set(metric, &id, timestamp(time)))?;
+        time.iter().for_each(|time| sheet.set(metric, &id, timestamp(time)));
     }
     for arm in [Arm::Target, Arm::Control] {
         for (workload, report) in status.arms(arm) {
-            of_arm(sheet, [namespace, name, workload, arm.as_str()], report)?;
+            of_arm(sheet, [namespace, name, workload, arm.as_str()], report);
         }
         let cuts = status.arms(arm).filter_map(|(_, report)| Some(report.cut_lifetime?.min_ms));
         // Of several findings with the same words, the sum.
@@ -105,31 +103,30 @@ fn of_last_run(
         }
         for ((cause, confidence), n) in explained {
             let labels = [namespace, name, arm.as_str(), cause, confidence];
-            sheet.set(&LAST_RUN_FINDINGS, &labels, n)?;
+            sheet.set(&LAST_RUN_FINDINGS, &labels, n);
         }
         if let Some(first) = cuts.min() {
-            sheet.set(&LAST_RUN_FIRST_CUT, &[namespace, name, arm.as_str()], seconds(first))?;
+            sheet.set(&LAST_RUN_FIRST_CUT, &[namespace, name, arm.as_str()], seconds(first));
         }
     }
-    Ok(())
 }
 
-fn of_arm(sheet: &mut Sheet, id: [&str; 4], report: &ArmReport) -> Result<()> {
+fn of_arm(sheet: &mut Sheet, id: [&str; 4], report: &ArmReport) {
     let [namespace, name, workload, arm] = id;
     let with = |label| [namespace, name, workload, arm, label];
     for (outcome, n) in report.counts.by_outcome() {
-        sheet.set(&LAST_RUN_CONNECTIONS, &with(outcome.as_str()), f64::from(n))?;
+        sheet.set(&LAST_RUN_CONNECTIONS, &with(outcome.as_str()), f64::from(n));
     }
     if let Some(cut) = report.cut_lifetime {
         for (stat, ms) in [("min", cut.min_ms), ("median", cut.median_ms), ("max", cut.max_ms)] {
-            sheet.set(&LAST_RUN_LIFETIME, &with(stat), seconds(ms))?;
+            sheet.set(&LAST_RUN_LIFETIME, &with(stat), seconds(ms));
         }
     }
     if let Some(ms) = text::survivors(report) {
-        sheet.set(&LAST_RUN_SURVIVED, &id, seconds(ms))?;
+        sheet.set(&LAST_RUN_SURVIVED, &id, seconds(ms));
     }
     for ((outcome, form, code), n) in endings(report) {
-        sheet.set(&LAST_RUN_ENDINGS, &[namespace, name, workload, arm, outcome, form, code], n)?;
+        sheet.set(&LAST_RUN_ENDINGS, &[namespace, name, workload, arm, outcome, form, code], n);
     }
     let silences = |held: fn(&api::report::Rung) -> bool| {
         report.ladder.iter().filter(move |rung| held(rung)).map(|rung| rung.silence_ms)
@@ -137,9 +134,8 @@ fn of_arm(sheet: &mut Sheet, id: [&str; 4], report: &ArmReport) -> Result<()> {
     let longest = silences(|rung| rung.survived > 0).max();
     let shortest = silences(|rung| rung.cut > 0).min();
     for (rung, ms) in [("survived", longest), ("cut", shortest)] {
-        ms.iter().try_for_each(|ms| sheet.set(&LAST_RUN_SILENCE, &with(rung), seconds(*ms)))?;
+        ms.iter().for_each(|ms| sheet.set(&LAST_RUN_SILENCE, &with(rung), seconds(*ms)));
     }
-    Ok(())
 }
 
 /// How many ends looked alike, of those that are no survivors: outcome, form, SQLSTATE.
