@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use kube::{
     ResourceExt,
     runtime::{
-        Controller, WatchStreamExt, controller::Action, events::Recorder, reflector, watcher,
+        Controller, WatchStreamExt,
+        controller::{Action, Config},
+        events::Recorder,
+        reflector, watcher,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -31,6 +34,9 @@ pub(crate) struct Context {
     pub(crate) versions: Versions,
 }
 
+/// Probes that are looked at at the same time. After a start that is each of them, and each write under
+/// way has a connection of its own.
+const AT_ONCE: u16 = 32;
 /// A plan comes to rest after a few steps: claim, Job, nothing.
 const STEPS: usize = 8;
 /// After a failure.
@@ -48,6 +54,7 @@ pub(crate) async fn run(
     let probes = context.scope.events(watcher::Config::default());
     context.scope.metrics.tell_of(known.clone(), context.world.clone());
     Controller::for_stream(probes.reflect(writer).applied_objects(), known)
+        .with_config(Config::default().concurrency(AT_ONCE))
         .reconcile_on(changes)
         .graceful_shutdown_on(stop)
         .run(reconcile, on_error, context)
