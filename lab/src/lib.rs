@@ -1,5 +1,5 @@
-//! Helpers for tests on real parts: the lab's cluster, its operator and its audit log; a PostgreSQL, a PgBouncer and a
-//! HAProxy of one's own, a relay with faults, and the probe that is held against them.
+//! Helpers for tests on real parts: the lab's cluster, its operator and its audit log; a PostgreSQL, a
+//! PgBouncer and a HAProxy of one's own, a relay with faults, and the probe that is held against them.
 
 #![allow(
     clippy::expect_used,
@@ -12,6 +12,7 @@
 pub mod audit;
 pub mod certificates;
 pub mod cluster;
+pub mod elsewhere;
 pub mod haproxy;
 pub mod holding;
 pub mod leaks;
