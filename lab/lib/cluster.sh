@@ -8,6 +8,7 @@ etcd_up() {
 }
 
 apiserver_up() {
+  # The audit log stays one file: tests and figures read it from a place on.
   cat >"$STATE/audit-policy.yaml" <<'E'
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -24,7 +25,7 @@ E
     --service-account-key-file "$CREDENTIALS/service-account.pub" --service-account-signing-key-file "$CREDENTIALS/service-account.key" \
     --token-auth-file "$CREDENTIALS/tokens.csv" --authorization-mode Node,RBAC \
     --enable-admission-plugins NodeRestriction,OwnerReferencesPermissionEnforcement \
-    --audit-log-path "$LOG/audit.log" --audit-policy-file "$STATE/audit-policy.yaml"
+    --audit-log-path "$LOG/audit.log" --audit-log-maxsize 10000 --audit-policy-file "$STATE/audit-policy.yaml"
 }
 
 controllers_up() {

@@ -46,6 +46,11 @@ impl Figure {
         Self { figure: name.to_owned(), unit, ours, n, baseline: None }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    pub(crate) fn count(name: &str, unit: &'static str, count: usize, n: usize) -> Self {
+        Self::value(name, unit, count as f64, n)
+    }
+
     pub(crate) fn spread(name: &str, unit: &'static str, values: Vec<f64>) -> Self {
         let n = values.len();
         Self { figure: name.to_owned(), unit, ours: Values::spread(values), n, baseline: None }

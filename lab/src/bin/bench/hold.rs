@@ -95,7 +95,7 @@ async fn ours(port: u16, tls: TlsMode) -> Result<Held> {
     let mut one = start(1)?;
     one.printed(CONNECTED, 1).await?;
     sleep(SETTLE).await;
-    let base = one.resident()?;
+    let base = one.usage().resident()?;
     drop(one);
 
     let mut all = start(LANES)?;
@@ -103,7 +103,7 @@ async fn ours(port: u16, tls: TlsMode) -> Result<Held> {
     all.printed(CONNECTED, LANES).await?;
     let (_, last_lead_in) = process::schedule(LANES, HOLD);
     sleep_until(started + last_lead_in + SETTLE).await;
-    let each = (all.resident()? - base) / further(LANES);
+    let each = (all.usage().resident()? - base) / further(LANES);
     let cpu = idle(&all).await?;
     let output = all.output()?;
     let gone = output.matches(r#""outcome""#).count();
@@ -126,7 +126,7 @@ async fn psycopg(port: u16, sslmode: &str) -> Result<Cost> {
         let mut holder = in_python("holder.py", &[&port, &lanes, USER, PASSWORD, sslmode])?;
         holder.printed("open", 1).await?;
         sleep(SETTLE).await;
-        *resident = holder.resident()?;
+        *resident = holder.usage().resident()?;
     }
     let [base, all] = resident;
     Ok(Cost { base, each: (all - base) / further(PSYCOPG_LANES) })
@@ -134,9 +134,9 @@ async fn psycopg(port: u16, sslmode: &str) -> Result<Cost> {
 
 /// Processor seconds in a minute in which nothing happens.
 async fn idle(process: &Process) -> Result<f64> {
-    let before = process.cpu()?;
+    let before = process.usage().cpu()?;
     sleep(IDLE).await;
-    Ok((process.cpu()? - before) * 60.0 / IDLE.as_secs_f64())
+    Ok((process.usage().cpu()? - before) * 60.0 / IDLE.as_secs_f64())
 }
 
 /// Seconds from the start of the workload until its last connection was open.

@@ -7,19 +7,22 @@ mod cutter;
 mod drop;
 mod figure;
 mod hold;
+mod operator;
 mod plan;
 mod process;
-mod run;
+mod usage;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     for area in std::env::args().skip(1) {
-        let figures = match area.as_str() {
-            "drop" => drop::figures().await?,
-            "hold" => hold::figures().await?,
-            "plan" => plan::figures().await?,
-            "run" => run::figures().await?,
-            _ => bail!("{area}: the areas are drop, hold, plan and run"),
+        usage::tell_whether_quiet(&area).await?;
+        let (name, part) = area.split_once('.').map_or((&*area, None), |(n, p)| (n, Some(p)));
+        let figures = match (name, part) {
+            ("drop", None) => drop::figures().await?,
+            ("hold", None) => hold::figures().await?,
+            ("plan", None) => plan::figures().await?,
+            ("operator", part) => operator::figures(part).await?,
+            _ => bail!("{area}: the areas are drop, hold, plan and operator"),
         };
         figure::publish(&area, &figures)?;
     }

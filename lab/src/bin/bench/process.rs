@@ -1,5 +1,6 @@
 //! A program that is measured, or that is measured beside: its output goes into a file.
 
+use crate::usage::Usage;
 use anyhow::{Context, Result, ensure};
 use api::lanes::Schedule;
 use jiff::Timestamp;
@@ -102,19 +103,9 @@ impl Process {
         self.output()
     }
 
-    /// Resident bytes.
-    pub(crate) fn resident(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kb: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
-        Ok(kb * 1024.0)
-    }
-
-    /// Seconds on a processor until now: of its main thread, which does all the holding.
-    pub(crate) fn cpu(&self) -> Result<f64> {
-        let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", self.child.id()))?;
-        let nanoseconds = schedstat.split_whitespace().next().context("an empty schedstat")?;
-        Ok(nanoseconds.parse::<f64>()? / 1e9)
+    /// What it takes.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage { pid: self.child.id() }
     }
 }
 
