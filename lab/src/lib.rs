@@ -18,6 +18,7 @@ pub mod holding;
 pub mod leaks;
 pub mod namespace;
 pub mod operator;
+pub mod part;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod recording;

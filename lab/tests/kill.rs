@@ -4,8 +4,10 @@
 
 use api::{report::Inconclusive, run::WorkloadResult};
 use lab::{
-    cluster::{Namespace, eventually, in_namespace, kubectl},
+    cluster::{Namespace, eventually, in_namespace, kubectl, kubectl_with},
+    elsewhere::Elsewhere,
     operator::{away, back, kill, operator, rolled_out, scale},
+    part::Killed,
 };
 use std::time::Duration;
 
@@ -195,6 +197,91 @@ async fn operator_and_probe_run_as_whichever_user_openshift_gives_them() {
         assert!(ns.kubectl(&["delete", kinds, "any-user"]).ok);
         kill();
         rolled_out();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_makes_way_for_another_is_measured_once_more() {
+    in_namespace(async |ns| {
+        let classes = [("connection-probe-lowest", -10), ("connection-probe-highest", 10)];
+        for (name, value) in classes {
+            let class = format!(
+                "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\n\
+                 metadata: {{ name: {name} }}\nvalue: {value}\n"
+            );
+            assert!(kubectl_with(&class, &["apply", "-f", "-"]).ok);
+        }
+        // The node has two processors: both pods don't fit.
+        ns.apply_probe(
+            "  duration: 20s\n  connections: 2\n  workloads: [{ name: idle, idle: {} }]\n\
+             \x20 podTemplate: { priorityClassName: connection-probe-lowest, \
+             resources: { requests: { cpu: 1100m } } }\n",
+        );
+        ns.holding(1).await;
+        ns.apply(
+            "apiVersion: v1\nkind: Pod\nmetadata: { name: important }\nspec:\n\
+             \x20 priorityClassName: connection-probe-highest\n  restartPolicy: Never\n\
+             \x20 securityContext: { runAsNonRoot: true, seccompProfile: { type: RuntimeDefault } }\n\
+             \x20 containers:\n  - name: a\n    image: localhost/connection-probe:dev\n\
+             \x20   command: [/connection-probe, --help]\n\
+             \x20   resources: { requests: { cpu: 1100m } }\n\
+             \x20   securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }\n",
+        );
+        interrupted(&ns, Inconclusive::Preempted).await;
+        let first = ns.runs().await[0].status.clone().unwrap().workloads[0].interrupted.clone();
+        let counts = first.unwrap().arms[0].counts;
+        assert_eq!((counts.disconnected, counts.inconclusive), (0, 2), "what it saw is kept");
+        let status = ns.condition("Ready", "True", "Measured", Duration::from_secs(90)).await;
+        assert_eq!(status.last_run.unwrap().result, "0 of 2 cut");
+        for (name, _) in classes {
+            assert!(kubectl(&["delete", "priorityclass", name]).ok);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_node_is_no_drop_and_what_it_held_is_measured_once_more() {
+    in_namespace(async |ns| {
+        let _elsewhere = Elsewhere::new();
+        ns.apply_probe(
+            "  duration: 15s\n  connections: 2\n\
+             \x20 workloads: [{ name: short, idle: {}, duration: 1s }, { name: idle, idle: {} }]\n\
+             \x20 podTemplate: { tolerations: [{ key: node.kubernetes.io/unreachable, \
+             effect: NoExecute, operator: Exists, tolerationSeconds: 1 }] }\n",
+        );
+        eventually("the end of the short one", MINUTE, async || {
+            let pods = ns.pods().await;
+            let phases = pods.iter().map(|pod| pod.status.as_ref()?.phase.as_deref());
+            let mut phases: Vec<_> = phases.flatten().collect();
+            phases.sort_unstable();
+            (phases == ["Running", "Succeeded"]).then_some(())
+        })
+        .await;
+        let kubelet = Killed::new("kubelet");
+        let lost = eventually("NodeLost", MINUTE, async || {
+            let status = ns.runs().await.pop()?.status?;
+            status.workloads[1].interrupted.clone()
+        })
+        .await;
+        assert_eq!((lost.attempt, lost.reason), (1, Inconclusive::NodeLost));
+        // Nobody waits for a kubelet that does not answer.
+        eventually("the second Job", SOON, async || {
+            let jobs = ns.jobs().await;
+            let names: Vec<_> = jobs.iter().filter_map(|job| job.metadata.name.as_ref()).collect();
+            (names.len() == 1 && names[0].ends_with("-2")).then_some(())
+        })
+        .await;
+        drop(kubelet);
+        let status = ns.condition("Ready", "True", "Measured", Duration::from_secs(120)).await;
+        assert_eq!(status.last_run.unwrap().result, "0 of 4 cut");
+        let run = ns.runs().await.pop().unwrap().status.unwrap();
+        assert_eq!(run.first_cut_seen_time, None, "no drop was suspected");
+        let [short, idle] = &run.workloads[..] else { panic!("{:?}", run.workloads) };
+        assert!(short.interrupted.is_none(), "it was through");
+        assert_eq!((short.attempt, idle.attempt), (1, 2));
+        assert_eq!(idle.interrupted.as_ref().unwrap().reason, Inconclusive::NodeLost);
     })
     .await;
 }

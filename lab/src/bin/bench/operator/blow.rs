@@ -7,6 +7,7 @@ use lab::{
     cluster::{Namespace, eventually, kubectl},
     elsewhere::Elsewhere,
     operator::{self, away, back, operator, rolled_out},
+    part::Killed,
 };
 use std::{fmt, fs, process::Command, time::Duration};
 use tokio::time::sleep;
@@ -45,7 +46,7 @@ impl fmt::Display for Blow {
             Self::PacketsLost => "operator's packets lost for 8 s",
             Self::FlowsForgotten => "operator's flows forgotten for good",
             Self::PodsEvicted => "pods evicted",
-            Self::NodeLost => "node lost (kubelet stopped)",
+            Self::NodeLost => "node lost (kubelet killed)",
         })
     }
 }
@@ -63,9 +64,9 @@ impl Blow {
                 sleep(AWAY).await;
                 back();
             }
-            Self::ApiServerKilled => part_away("kube-apiserver", Duration::ZERO).await?,
-            Self::ApiServerAway => part_away("kube-apiserver", AWAY).await?,
-            Self::EtcdAway => part_away("etcd", AWAY).await?,
+            Self::ApiServerKilled => part_away("kube-apiserver", Duration::ZERO).await,
+            Self::ApiServerAway => part_away("kube-apiserver", AWAY).await,
+            Self::EtcdAway => part_away("etcd", AWAY).await,
             Self::EtcdFrozen => {
                 frozen("etcd", AWAY).await?;
                 answering().await;
@@ -95,18 +96,11 @@ impl Blow {
 }
 
 /// Kills a part of the lab, and starts it again after a while.
-async fn part_away(name: &str, time: Duration) -> Result<()> {
-    part(&["stop", name, "KILL"])?;
+async fn part_away(name: &'static str, time: Duration) {
+    let killed = Killed::new(name);
     sleep(time).await;
-    part(&["start", name])?;
+    drop(killed);
     answering().await;
-    Ok(())
-}
-
-fn part(args: &[&str]) -> Result<()> {
-    let part = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/part")).args(args).output()?;
-    ensure!(part.status.success(), "lab/part {args:?}: {}", String::from_utf8_lossy(&part.stderr));
-    Ok(())
 }
 
 /// Stops a part's process for a while; it does not end.
@@ -191,8 +185,9 @@ fn forget_flows() -> Result<()> {
 /// Stops the kubelet until the node is lost and its pods are given up.
 async fn node_lost() -> Result<()> {
     let elsewhere = Elsewhere::new();
-    frozen("kubelet", NODE_AWAY).await?;
-    drop(elsewhere);
+    let killed = Killed::new("kubelet");
+    sleep(NODE_AWAY).await;
+    drop((killed, elsewhere));
     let ready = kubectl(&["wait", "node", "--all", "--for=condition=Ready", "--timeout=60s"]);
     ensure!(ready.ok, "{}", ready.text);
     Ok(())
