@@ -4,12 +4,13 @@ use crate::{
     act::{self, Acted},
     announce,
     error::Error,
+    failing::Failing,
     metrics::Reconciled,
     observe::{Scope, World},
     plan::{self, Plan},
 };
 use api::{ConnectionProbe, run::Versions};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use kube::{
     ResourceExt,
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     /// What a run is stamped with.
     pub(crate) versions: Versions,
+    /// When what failed is tried again.
+    pub(crate) failing: Failing,
 }
 
 /// Probes that are looked at at the same time. After a start that is each of them, and each write under
@@ -39,8 +42,6 @@ pub(crate) struct Context {
 const AT_ONCE: u16 = 32;
 /// A plan comes to rest after a few steps: claim, Job, nothing.
 const STEPS: usize = 8;
-/// After a failure.
-const RETRY: Duration = Duration::from_secs(5);
 /// While a name is taken by something that is not ours.
 const CONFLICT_RETRY: Duration = Duration::from_mins(1);
 
@@ -51,7 +52,12 @@ pub(crate) async fn run(
 ) {
     let changes = context.world.watch(&context.scope).await;
     let (known, writer) = reflector::store();
-    let probes = context.scope.events(watcher::Config::default());
+    let failing = context.clone();
+    let probes = context.scope.events(watcher::Config::default()).inspect_ok(move |event| {
+        if let watcher::Event::Delete(probe) = event {
+            failing.failing.forget(probe);
+        }
+    });
     context.scope.metrics.tell_of(known.clone(), context.world.clone());
     Controller::for_stream(probes.reflect(writer).applied_objects(), known)
         .with_config(Config::default().concurrency(AT_ONCE))
@@ -69,10 +75,13 @@ pub(crate) async fn run(
 async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result<Action, Error> {
     let metrics = &context.scope.metrics;
     let timer = metrics.reconciling();
-    let result = carry_through(probe, &context).await;
+    let result = carry_through(probe.clone(), &context).await;
     timer.observe_duration();
     metrics.reconciled(match &result {
-        Ok(_) => Reconciled::Success,
+        Ok(_) => {
+            context.failing.forget(&probe);
+            Reconciled::Success
+        }
         Err(error) if error.is_conflict() => Reconciled::Conflict,
         Err(_) => Reconciled::Error,
     });
@@ -140,13 +149,14 @@ fn look_again(wake: Option<Timestamp>, now: Timestamp) -> Action {
 #[expect(clippy::needless_pass_by_value, reason = "the signature that Controller asks for")]
 fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -> Action {
     context.scope.metrics.failed(error.reason());
+    // After a conflict the newer version is on its way, and with it the next reconciliation.
     if error.is_conflict() {
         tracing::debug!(probe = %probe.name_any(), "decided on an old version, deciding anew");
-        return Action::requeue(Duration::from_millis(200));
+    } else {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(probe = %probe.name_any(), %error, cause, "reconciliation failed");
     }
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(probe = %probe.name_any(), %error, cause, "reconciliation failed");
-    Action::requeue(RETRY)
+    Action::requeue(context.failing.failed(&probe))
 }
 
 /// The operator's only reading of the clock.

@@ -15,6 +15,7 @@ mod client;
 mod controller;
 mod error;
 mod facts;
+mod failing;
 mod http;
 mod job;
 mod kind;
@@ -73,6 +74,7 @@ async fn main() -> anyhow::Result<()> {
             scope: Scope { client: client.clone(), namespace, metrics: metrics.clone() },
             world: Arc::default(),
             recorder: recorder.clone(),
+            failing: failing::Failing::default(),
             versions: Versions {
                 operator: env!("CARGO_PKG_VERSION").to_owned(),
                 image: args.probe_image.clone(),
