@@ -7,7 +7,6 @@ use kube::{
     Api, ResourceExt,
     api::{DeleteParams, PostParams},
 };
-use std::sync::Arc;
 
 /// What became of an action.
 pub(crate) enum Acted {
@@ -124,43 +123,36 @@ async fn create<K: Kind>(
     }
 }
 
-/// Writes a run's status. The pods of one that has ended have nothing more to say.
+/// Writes the status of `run`, as it was when that was decided; `false`: it is gone. The pods of one that
+/// has ended have nothing more to say.
 pub(crate) async fn record_run(
     context: &Context,
-    namespace: &str,
-    name: &str,
+    run: &ConnectionProbeRun,
     status: ConnectionProbeRunStatus,
-) -> Result<(), Error> {
-    let Some(known) = context.world.runs.get(namespace, name) else {
-        return Ok(());
-    };
+) -> Result<bool, Error> {
+    let namespace = run.namespace().unwrap_or_default();
     let ended = status.has_ended();
-    let was_going = known.status.as_ref().is_none_or(|status| !status.has_ended());
-    let run = ConnectionProbeRun { status: Some(status), ..Arc::unwrap_or_clone(known) };
-    if let Some(written) = replace_status(context, namespace, &run).await? {
-        let written = context.world.runs.wrote(written);
-        if ended && was_going {
-            context.scope.metrics.run_ended(&written);
-        }
-    }
+    let was_going = run.status.as_ref().is_none_or(|status| !status.has_ended());
+    let run = ConnectionProbeRun { status: Some(status), ..run.clone() };
+    let written = replace_status(context, &namespace, &run).await?;
+    let written = written.map(|written| context.world.runs.wrote(written));
     if ended {
-        context.world.pods.forget(namespace, name);
+        written.iter().filter(|_| was_going).for_each(|run| context.scope.metrics.run_ended(run));
+        context.world.pods.forget(&namespace, &run.name_any());
     }
-    Ok(())
+    Ok(written.is_some())
 }
 
-/// Writes a probe's status.
+/// Writes a probe's status; `false`: it is gone.
 pub(crate) async fn record_probe(
     context: &Context,
     probe: &ConnectionProbe,
     status: ConnectionProbeStatus,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let namespace = probe.namespace().unwrap_or_default();
     let probe = ConnectionProbe { status: Some(status), ..probe.clone() };
-    if let Some(written) = replace_status(context, &namespace, &probe).await? {
-        context.world.probes.wrote(written);
-    }
-    Ok(())
+    let written = replace_status(context, &namespace, &probe).await?;
+    Ok(written.map(|written| context.world.probes.wrote(written)).is_some())
 }
 
 /// Replaces a status, guarded by the resource version that the decision was based on. `None`: the

@@ -105,11 +105,6 @@ impl<K: Kind> Cache<K> {
         self.lock().objects.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// One object.
-    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.lock().objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
-    }
-
     /// A thread that panicked while it held the lock leaves nothing half done: every change above is
     /// one call on a map.
     fn lock(&self) -> MutexGuard<'_, State<K>> {

@@ -4,16 +4,17 @@ use crate::{
     act::{self, Acted},
     announce,
     error::Error,
+    facts::RunFacts,
     failing::Failing,
     metrics::Reconciled,
     observe::{Scope, World},
     plan::{self, Plan},
 };
-use api::{ConnectionProbe, run::Versions};
+use api::{ConnectionProbe, ConnectionProbeRunStatus, run::Versions};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     runtime::{
         Controller, WatchStreamExt,
         controller::{Action, Config},
@@ -75,7 +76,7 @@ pub(crate) async fn run(
 async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result<Action, Error> {
     let metrics = &context.scope.metrics;
     let timer = metrics.reconciling();
-    let result = carry_through(probe.clone(), &context).await;
+    let result = carry_through(probe.clone(), &context, now).await;
     timer.observe_duration();
     metrics.reconciled(match &result {
         Ok(_) => {
@@ -88,7 +89,11 @@ async fn reconcile(probe: Arc<ConnectionProbe>, context: Arc<Context>) -> Result
     result
 }
 
-async fn carry_through(probe: Arc<ConnectionProbe>, context: &Context) -> Result<Action, Error> {
+async fn carry_through(
+    probe: Arc<ConnectionProbe>,
+    context: &Context,
+    now: impl Fn() -> Timestamp,
+) -> Result<Action, Error> {
     let namespace = probe.namespace().unwrap_or_default();
     let probe = context.world.probes.newest(probe);
     for _ in 0..STEPS {
@@ -97,27 +102,22 @@ async fn carry_through(probe: Arc<ConnectionProbe>, context: &Context) -> Result
         let plan = plan::plan(&probe, &runs, &context.versions, now);
         if plan.actions.is_empty() {
             let wake = plan.wake;
-            record(context, &probe, plan).await?;
+            record(context, &probe, &runs, plan).await?;
             return Ok(look_again(wake, now));
         }
         // An end is written before what follows from it: the next run must find it.
-        for (name, status) in &plan.run_statuses {
-            if status.ended_early.is_some() || status.has_ended() {
-                act::record_run(context, &namespace, name, status.clone()).await?;
-                let of_runs = plan.announcements.iter().filter(|told| told.run.is_some());
-                announce::announce(&context.recorder, &probe, of_runs.cloned().collect()).await;
-            }
-        }
+        let is_first = |status: &ConnectionProbeRunStatus| {
+            plan.takes_pods_along() || status.ended_early.is_some() || status.has_ended()
+        };
+        record_runs(context, &probe, &runs, &plan, is_first).await?;
         for action in &plan.actions {
             tracing::info!(probe = %probe.name_any(), %namespace, action = %action, "acting");
             match act::act(context, &probe, action).await? {
                 Acted::Done => {}
                 Acted::Terminating => return Ok(Action::await_change()),
                 Acted::Foreign(object) => {
-                    let status = plan::name_conflict(&probe, &object, now);
-                    if probe.status.as_ref() != Some(&status) {
-                        act::record_probe(context, &probe, status).await?;
-                    }
+                    record(context, &probe, &runs, plan::name_conflict(&probe, &object, now))
+                        .await?;
                     return Ok(Action::requeue(CONFLICT_RETRY));
                 }
             }
@@ -126,16 +126,40 @@ async fn carry_through(probe: Arc<ConnectionProbe>, context: &Context) -> Result
     Err(Error::Restless)
 }
 
-async fn record(context: &Context, probe: &ConnectionProbe, plan: Plan) -> Result<(), Error> {
-    let namespace = probe.namespace().unwrap_or_default();
-    for (name, status) in plan.run_statuses {
-        act::record_run(context, &namespace, &name, status).await?;
-    }
-    if probe.status.as_ref() != Some(&plan.status) {
-        act::record_probe(context, probe, plan.status).await?;
+async fn record(
+    context: &Context,
+    probe: &ConnectionProbe,
+    runs: &[RunFacts],
+    plan: Plan,
+) -> Result<(), Error> {
+    record_runs(context, probe, runs, &plan, |_| true).await?;
+    let changed = probe.status.as_ref() != Some(&plan.status);
+    if changed && !act::record_probe(context, probe, plan.status).await? {
+        return Ok(());
     }
     context.scope.metrics.schedule_missed(probe, plan.missed);
-    announce::announce(&context.recorder, probe, plan.announcements).await;
+    let of_probe = plan.announcements.into_iter().filter(|told| told.run.is_none());
+    announce::announce(&context.recorder, probe, of_probe.collect()).await;
+    Ok(())
+}
+
+/// Writes the statuses of runs that are wanted, and tells what changed at once: nobody would find it again.
+async fn record_runs(
+    context: &Context,
+    probe: &ConnectionProbe,
+    runs: &[RunFacts],
+    plan: &Plan,
+    wanted: impl Fn(&ConnectionProbeRunStatus) -> bool,
+) -> Result<(), Error> {
+    for (name, status) in plan.run_statuses.iter().filter(|(_, status)| wanted(status)) {
+        let Some(facts) = runs.iter().find(|facts| facts.run.name_any() == *name) else { continue };
+        if !act::record_run(context, &facts.run, status.clone()).await? {
+            continue;
+        }
+        let run = Some(facts.run.object_ref(&()));
+        let told = plan.announcements.iter().filter(|told| told.run == run);
+        announce::announce(&context.recorder, probe, told.cloned().collect()).await;
+    }
     Ok(())
 }
 

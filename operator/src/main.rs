@@ -23,6 +23,8 @@ mod metrics;
 mod observe;
 mod plan;
 mod pods;
+#[cfg(test)]
+mod reports;
 
 use api::{names::MANAGED_BY, run::Versions};
 use clap::Parser;

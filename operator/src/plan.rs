@@ -80,6 +80,14 @@ impl std::fmt::Display for Action {
     }
 }
 
+impl Plan {
+    /// Whether pods go by an action, and with them what they reported and nobody wrote down.
+    pub(crate) fn takes_pods_along(&self) -> bool {
+        let takes = |a: &Action| matches!(a, Action::DeleteJob { .. } | Action::DropJob { .. });
+        self.actions.iter().any(takes)
+    }
+}
+
 /// Plans for one probe. `runs` are its runs in the order of their numbers.
 pub(crate) fn plan(
     probe: &ConnectionProbe,
@@ -116,7 +124,8 @@ pub(crate) fn plan(
         plan.actions.extend(step.actions);
         plan.wake = step.wake;
         plan.announcements.extend(announce::of_run(&facts.run, &step.status));
-        if run::worth_writing(facts, &step.status, now, &mut plan.wake) {
+        let is_due = run::worth_writing(facts, &step.status, now, &mut plan.wake);
+        if is_due || plan.takes_pods_along() && facts.run.status.as_ref() != Some(&step.status) {
             plan.run_statuses.push((name(&facts.run), step.status.clone()));
         }
         going_status = Some((facts, step.status, step.state));
@@ -147,6 +156,7 @@ pub(crate) fn plan(
         plan.wake = Some(plan.wake.map_or(next, |wake| wake.min(next)));
     }
     plan.status = status::of_probe(probe, runs, current, &state, message, &slots, waits, now);
+    plan.announcements.extend(announce::of_trouble(probe, &plan.status));
     plan
 }
 
@@ -186,11 +196,7 @@ fn request(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<String> {
 }
 
 /// The plan when a child's name is taken by something that is not ours: leave it alone, say so.
-pub(crate) fn name_conflict(
-    probe: &ConnectionProbe,
-    object: &str,
-    now: Timestamp,
-) -> ConnectionProbeStatus {
+pub(crate) fn name_conflict(probe: &ConnectionProbe, object: &str, now: Timestamp) -> Plan {
     let mut status = probe.status.clone().unwrap_or_default();
     let message = text::waiting(WaitingReason::NameConflict, "", object);
     let waiting = Waiting { reason: WaitingReason::NameConflict, needs_a_person: true };
@@ -202,15 +208,17 @@ pub(crate) fn name_conflict(
         &time,
     );
     status.summary = Some(message);
-    status
+    let status = status.fitting();
+    let announcements = announce::of_trouble(probe, &status).into_iter().collect();
+    Plan { status, announcements, ..Plan::default() }
 }
 
-/// The oldest ended runs beyond the history limit.
+/// The oldest ended runs beyond the history limit. The newest stays in any case: the probe's status tells of
+/// it, and may not have been written.
 fn prune(probe: &ConnectionProbe, runs: &[RunFacts]) -> Vec<Action> {
     let limit = probe.spec.history_limit.unwrap_or(DEFAULT_HISTORY_LIMIT);
     let keep = usize::try_from(limit).unwrap_or(1).max(1);
-    let surplus = runs.len().saturating_sub(keep);
-    let old = runs.iter().take(surplus).filter(|facts| has_ended(facts));
+    let old = runs.iter().filter(|facts| has_ended(facts)).rev().skip(keep);
     old.filter(|facts| facts.run.metadata.deletion_timestamp.is_none())
         .map(|facts| Action::DeleteRun { name: name(&facts.run) })
         .collect()

@@ -1,7 +1,12 @@
 //! What is told as events: each change once.
 
 use super::schedule::Slots;
-use api::{ConnectionProbeRun, ConnectionProbeRunStatus, conditions, run::Interruption, text};
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
+    conditions::{self, State, WaitingReason},
+    run::Interruption,
+    text,
+};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 
@@ -34,11 +39,7 @@ pub(super) fn of_run(
         run: Some(run.object_ref(&())),
         action,
     };
-    let reason = |status: &ConnectionProbeRunStatus| {
-        let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY)?;
-        Some(ready.reason.clone())
-    };
-    let (was, is) = (before.and_then(reason), reason(after).unwrap_or_default());
+    let (was, is) = (before.and_then(state), state(after).unwrap_or_default());
     let mut told = Vec::new();
     if before.is_none_or(|status| status.first_cut_seen_time.is_none())
         && after.first_cut_seen_time.is_some()
@@ -56,18 +57,47 @@ pub(super) fn of_run(
             told.push(Announcement { note, ..tell(false, reason.as_str(), "Repeat") });
         }
     }
-    if was.as_deref() == Some(is.as_str()) {
+    if was.as_ref() == Some(&is) {
         return told;
     }
-    let stalled = after.conditions.iter().any(|c| c.type_ == conditions::STALLED);
+    let (reason, stalled) = is;
     if after.has_ended() {
-        told.push(tell(stalled, if stalled { &is } else { "RunEnded" }, "Report"));
+        // What a person or a newer run ended is nobody's trouble.
+        let warning = stalled && after.ended_early.is_none();
+        told.push(tell(warning, if stalled { &reason } else { "RunEnded" }, "Report"));
     } else if was.is_none() {
         told.push(tell(false, "RunStarted", "Measure"));
-    } else if is != "Progressing" {
-        told.push(tell(true, &is, "Wait"));
+    } else if stalled {
+        told.push(tell(true, &reason, "Wait"));
     }
     told
+}
+
+/// The reason of Ready, and whether a person must do something.
+fn state(status: &ConnectionProbeRunStatus) -> Option<(String, bool)> {
+    let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY)?;
+    let stalled = status.conditions.iter().any(|c| c.type_ == conditions::STALLED);
+    Some((ready.reason.clone(), stalled))
+}
+
+/// What keeps the probe from having runs at all, when that is new.
+pub(super) fn of_trouble(
+    probe: &ConnectionProbe,
+    after: &ConnectionProbeStatus,
+) -> Option<Announcement> {
+    let ready = |status: &ConnectionProbeStatus| {
+        let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY)?;
+        Some(ready.reason.clone())
+    };
+    let (was, is) = (probe.status.as_ref().and_then(ready), ready(after)?);
+    let trouble = [State::Invalid.reason(), WaitingReason::NameConflict.as_str()];
+    (trouble.contains(&is.as_str()) && was.as_ref() != Some(&is)).then(|| Announcement {
+        warning: true,
+        reason: is,
+        note: after.summary.clone().unwrap_or_default(),
+        run: None,
+        action: "Wait",
+    })
 }
 
 /// What is to be told of the probe itself: an annotation that was `refused`, with the run that was going

@@ -216,9 +216,14 @@ fn an_image_that_does_not_come_needs_a_person_after_two_minutes() {
     cluster.settle();
     assert_eq!(cluster.ready(), "False ImageUnavailable");
     assert!(cluster.has(conditions::RECONCILING));
-    cluster.wait(120);
+    cluster.wait(119);
+    assert!(cluster.plan().announcements.is_empty(), "nobody needs to look yet");
+    cluster.wait(1);
+    let told = cluster.plan().announcements;
+    assert_eq!((told[0].reason.as_str(), told[0].warning), ("ImageUnavailable", true));
     cluster.settle();
     assert!(cluster.has(conditions::STALLED));
+    assert!(cluster.plan().announcements.is_empty(), "told once");
 }
 
 #[test]
@@ -235,6 +240,29 @@ fn a_changed_measurement_supersedes_and_two_runs_never_overlap() {
     assert_eq!(first.workloads[0].reason, Some(Inconclusive::Superseded));
     assert_eq!(first.workloads[0].report.as_ref().unwrap().arms[0].counts.disconnected, 1);
     assert_eq!(cluster.run(2).spec.trigger.type_, api::run::TriggerType::SpecChanged);
+}
+
+#[test]
+fn the_children_of_a_probe_with_the_longest_name_have_legal_names() {
+    let mut cluster = Cluster::with_probe("idle");
+    let name = format!("{}c", "a.b-".repeat(63));
+    assert_eq!(name.len(), 253);
+    cluster.probe.metadata.name = Some(name);
+    cluster.settle();
+    let run = cluster.run(1);
+    let job = crate::job::job(&run, 1, &[0], None).unwrap();
+    let pod = job.spec.unwrap().template.metadata.unwrap();
+    let label = |text: &str| {
+        let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        text.len() <= 63 && text.chars().all(part) && !text.ends_with(['-', '.'])
+    };
+    // The name of a pod of an Indexed Job, with its index, becomes a host name.
+    let host = format!("{}-11", job.metadata.name.unwrap());
+    assert!(label(&host) && !host.contains('.'), "{host}");
+    for labels in [run.metadata.labels, job.metadata.labels, pod.labels] {
+        let labels = labels.unwrap();
+        assert!(labels.values().all(|value| label(value)), "{labels:?}");
+    }
 }
 
 #[test]

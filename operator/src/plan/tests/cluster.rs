@@ -1,16 +1,16 @@
 //! A cluster that does what a plan says, and what a test says happens to it.
 
 use super::super::{Action, Plan, has_ended, plan};
-use crate::facts::{JobFacts, PodEnd, PodFacts, PodPhase, RunFacts};
+use crate::{
+    facts::{JobFacts, PodEnd, PodFacts, PodPhase, RunFacts},
+    reports::START,
+};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeSpec, ConnectionProbeStatus, Inventory,
-    Report,
-    close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd},
-    conditions,
-    lifetime::Spread,
+    Report, conditions,
     measurement::Measurement,
     names,
-    report::{ArmReport, Counts, Ending, Inconclusive, Outcome, Problem, ProblemReason},
+    report::{Inconclusive, Problem, ProblemReason},
     run::Versions,
     target::Target,
     workload::{Idle, Workload},
@@ -19,13 +19,13 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
 
+pub(super) use crate::reports::{interrupted, no_login, report, survivors};
+
 pub(super) struct Cluster {
     pub(super) probe: ConnectionProbe,
     pub(super) runs: Vec<RunFacts>,
     pub(super) now: Timestamp,
 }
-
-const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 impl Cluster {
     /// A probe named `t` with workloads of these names.
@@ -69,8 +69,9 @@ impl Cluster {
     pub(super) fn step(&mut self) -> Vec<String> {
         let plan = self.plan();
         let at_rest = plan.actions.is_empty();
+        let takes_pods_along = plan.takes_pods_along();
         for (name, status) in plan.run_statuses {
-            if at_rest || status.has_ended() || status.ended_early.is_some() {
+            if at_rest || takes_pods_along || status.has_ended() || status.ended_early.is_some() {
                 let run = self.runs.iter_mut().find(|facts| super::super::name(&facts.run) == name);
                 Arc::make_mut(&mut run.unwrap().run).status = Some(status);
             }
@@ -290,60 +291,4 @@ impl Cluster {
     pub(super) fn has(&self, type_: &str) -> bool {
         self.status().conditions.iter().any(|c| c.type_ == type_)
     }
-}
-
-/// Five connections, some cut by PgBouncer's client_idle_timeout, the others alive at the end.
-pub(super) fn report(workload: &str, cut: i32, after_ms: i64) -> Report {
-    let message = ServerMessage {
-        kind: MessageKind::Error,
-        severity: "FATAL".into(),
-        code: "08P01".into(),
-        text: "client_idle_timeout".into(),
-        routine: None,
-    };
-    let form = CloseForm::new(vec![message], None, TcpEnd::Fin, false);
-    let mut report = survivors(workload, 5, 60_000);
-    let arm = &mut report.arms[0];
-    arm.counts = Counts { disconnected: cut, survived: 5 - cut, ..Counts::default() };
-    arm.cut_lifetime = Spread::of(vec![after_ms]);
-    arm.endings.insert(0, ending(Outcome::Disconnected, Some(form), cut, after_ms));
-    report
-}
-
-/// A report that was written when a signal came: some were cut before, of the others nothing is known.
-pub(super) fn interrupted(workload: &str, cut: i32) -> Report {
-    let mut report = if cut > 0 { report(workload, cut, 9_000) } else { survivors(workload, 5, 0) };
-    report.ended_at = None;
-    let arm = &mut report.arms[0];
-    arm.endings.retain(|ending| ending.outcome == Outcome::Disconnected);
-    arm.counts = Counts { disconnected: cut, inconclusive: 5 - cut, ..Counts::default() };
-    report
-}
-
-pub(super) fn survivors(workload: &str, n: i32, after_ms: i64) -> Report {
-    Report {
-        workload: workload.into(),
-        started_at: START,
-        ended_at: Some(START),
-        arms: vec![ArmReport {
-            connections: n,
-            counts: Counts { survived: n, ..Counts::default() },
-            endings: vec![ending(Outcome::Survived, None, n, after_ms)],
-            ..ArmReport::default()
-        }],
-        ..Report::default()
-    }
-}
-
-pub(super) fn no_login(workload: &str, n: i32) -> Report {
-    let mut report = survivors(workload, n, 0);
-    report.arms[0].counts = Counts { connect_failed: n, ..Counts::default() };
-    let detail = Some("FATAL 28P01 password authentication failed".into());
-    report.arms[0].endings = vec![Ending { detail, ..ending(Outcome::ConnectFailed, None, n, 0) }];
-    report
-}
-
-fn ending(outcome: Outcome, form: Option<CloseForm>, n: i32, after_ms: i64) -> Ending {
-    let lifetime = Spread::of(vec![after_ms; usize::try_from(n).unwrap()]);
-    Ending { outcome, reason: None, form, detail: None, n, lifetime, lanes: vec![] }
 }

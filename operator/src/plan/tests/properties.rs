@@ -10,6 +10,8 @@ use api::{
 };
 use proptest::prelude::*;
 
+const TROUBLESHOOTING: &str = include_str!("../../../../docs/troubleshooting.md");
+
 /// Something that happens to a cluster, or time that passes.
 #[derive(Clone, Debug)]
 enum Event {
@@ -135,8 +137,6 @@ fn pod_event(cluster: &mut Cluster, workload: usize, pod: &Pod) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn whatever_happens_the_plan_stays_sane(
         order in prop_oneof![Just(Order::Parallel), Just(Order::Sequential)],
@@ -152,13 +152,43 @@ proptest! {
             prop_assert!(plan.wake.is_none_or(|wake| wake > cluster.now), "wakes in the past");
             prop_assert!(plan.status.conditions.iter().all(|c| !c.reason.is_empty()));
             prop_assert!(plan.status.summary.is_some());
+            for told in plan.announcements {
+                let type_ = if told.warning { "Warning" } else { "Normal" };
+                let row = format!("| {type_} | `{}`", told.reason);
+                prop_assert!(TROUBLESHOOTING.contains(&row), "no row {row}");
+            }
             let stalled = |type_: &str| plan.status.conditions.iter().any(|c| c.type_ == type_);
             prop_assert!(!(stalled("Stalled") && stalled("Reconciling")));
         }
         cluster.settle();
         prop_assert!(cluster.step().is_empty(), "converges");
+        prop_assert!(cluster.plan().announcements.is_empty(), "each fact once");
         let numbers: Vec<i64> = cluster.runs.iter().map(|facts| facts.run.spec.number).collect();
         prop_assert!(numbers.is_sorted_by(|a, b| a < b), "every run has its own number");
+    }
+
+    #[test]
+    fn a_step_of_the_clock_starts_nothing(
+        (scheduled, held) in any::<(bool, bool)>(),
+        steps in proptest::collection::vec(-100_000_000_i64..100_000_000, 1..5),
+    ) {
+        let mut cluster = Cluster::running("a, b");
+        if scheduled {
+            happen(&mut cluster, Event::Schedule(Some(ConcurrencyPolicy::Replace)));
+        }
+        if !held {
+            cluster.finish_run();
+        }
+        let started = |cluster: &Cluster| {
+            cluster.runs.iter().map(|facts| facts.jobs.len()).collect::<Vec<_>>()
+        };
+        let before = started(&cluster);
+        for step in steps {
+            // By a clock that goes ahead a scheduled run is due; one that goes back makes up for none.
+            cluster.wait(if scheduled { -step.abs() } else { step });
+            cluster.settle();
+        }
+        prop_assert_eq!(started(&cluster), before);
     }
 
     #[test]
