@@ -133,6 +133,8 @@ mod tests {
         let summary = "Run 1: 5 of 10 cut. Nothing is known of b (Interrupted).";
         assert_eq!(status.summary.as_deref(), Some(summary));
         assert_eq!(status.conditions[1].reason, "PartlyConclusive");
-        assert!(render::run(&read, Format::Table).contains("| a    | 50:00    | yes (5 of 5) |"));
+        assert!(
+            render::run(&read, None, Format::Table).contains("| a    | 50:00    | yes (5 of 5) |")
+        );
     }
 }

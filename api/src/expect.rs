@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod judge;
 
-pub use judge::{Expectation, judge};
+pub use judge::{Expectation, Judged, judge, judge_each};
 
 /// What is expected of the connections on the measured path.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]

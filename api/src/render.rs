@@ -1,10 +1,10 @@
 //! A run as a document: a table for a terminal, Markdown for a ticket, JSON for programs, JUnit for
 //! pipelines, and one HTML file for everybody else.
 //!
-//! What is said is gathered once, as a [`document`], from the run alone; the formats only differ in
-//! how it is set down. Texts of servers are data here: each format escapes everything.
+//! What is said is gathered once, as a [`document`], from the run and what is expected of it; the formats
+//! only differ in how it is set down. Texts of servers are data here: each format escapes everything.
 
-use crate::ConnectionProbeRun;
+use crate::{ConnectionProbeRun, expect::Expect};
 use document::Document;
 use std::str::FromStr;
 use story::Story;
@@ -13,6 +13,8 @@ pub(crate) use story::name;
 mod configuration;
 pub(crate) mod document;
 mod evidence;
+mod expectations;
+mod findings;
 mod gaps;
 mod html;
 mod junit;
@@ -55,14 +57,15 @@ impl FromStr for Format {
     }
 }
 
-/// The run in this format, ending in a line break.
+/// The run in this format, ending in a line break. `expect`: what its probe expects, where that is known.
 #[must_use]
-pub fn run(run: &ConnectionProbeRun, format: Format) -> String {
+pub fn run(run: &ConnectionProbeRun, expect: Option<&Expect>, format: Format) -> String {
+    let story = Story::of(run, expect);
     match format {
-        Format::Table => table::results(run),
-        Format::Markdown => markdown::document(&Document::of(&Story::of(run))),
+        Format::Table => table::results(&story),
+        Format::Markdown => markdown::document(&Document::of(&story)),
         Format::Json => serde_json::to_string_pretty(run).unwrap_or_default() + "\n",
-        Format::Junit => junit::suite(&Story::of(run)),
-        Format::Html => html::page(&Story::of(run)),
+        Format::Junit => junit::suite(&story),
+        Format::Html => html::page(&story),
     }
 }

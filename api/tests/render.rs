@@ -4,6 +4,7 @@
 
 use api::{
     ConnectionProbeRun,
+    expect::Expect,
     render::{self, Format},
 };
 use std::{fs, path::Path};
@@ -15,9 +16,17 @@ fn captured() -> ConnectionProbeRun {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// What a probe may expect of it: each word that there is for what came of it.
+fn expect() -> Expect {
+    serde_saphyr::from_str(
+        "{ minLifetime: 15s, explains: [40s, 50s], workloads: [{ name: heartbeat, survives: true }, \
+         { name: idle, survives: true }, { name: listen, survives: false }, { name: gone, survives: true }] }",
+    )
+    .unwrap()
+}
+
 /// What a server may send to do harm: to a page, to XML, to a table, to a terminal.
-const HOSTILE: &str =
-    "<script>alert(1)</script>]]>\"'&|`[x](http://evil)\u{1b}[2J\u{0}\u{b}\n# a\r\t\u{fffe}";
+const HOSTILE: &str = "<script>alert(1)</script>]]>\"'&|`[x](http://evil)\u{1b}[2J\u{0}\u{b}\n# a @all http://evil\r\t\u{fffe}";
 
 /// The same, but every text of a server is hostile.
 fn hostile() -> ConnectionProbeRun {
@@ -40,6 +49,15 @@ fn hostile() -> ConnectionProbeRun {
     for arm in &mut status.inventory.as_mut().unwrap().arms {
         arm.problem = Some(format!("{HOSTILE}\n```\n"));
     }
+    for finding in &mut status.findings {
+        finding.observed.push_str(HOSTILE);
+        finding.evidence.push(HOSTILE.to_owned());
+        finding.not_excluded.push(HOSTILE.to_owned());
+        let experiment = finding.experiment.as_mut().unwrap();
+        experiment.question = HOSTILE.to_owned();
+        experiment.manifest = Some(format!("a: |\n  {HOSTILE}\n```\n"));
+    }
+    assert!(!status.findings.is_empty());
     run
 }
 
@@ -49,23 +67,23 @@ fn is_line(c: char) -> bool {
 
 #[test]
 fn a_ticket_has_everything_that_is_known() {
-    insta::assert_snapshot!(render::run(&captured(), Format::Markdown));
+    insta::assert_snapshot!(render::run(&captured(), Some(&expect()), Format::Markdown));
 }
 
 #[test]
 fn a_pipeline_reads_a_case_for_each_workload_and_path() {
-    insta::assert_snapshot!(render::run(&captured(), Format::Junit));
+    insta::assert_snapshot!(render::run(&captured(), Some(&expect()), Format::Junit));
 }
 
 #[test]
 fn json_is_the_run_itself() {
-    let json = render::run(&captured(), Format::Json);
+    let json = render::run(&captured(), None, Format::Json);
     assert_eq!(serde_json::from_str::<ConnectionProbeRun>(&json).unwrap(), captured());
 }
 
 #[test]
 fn a_page_stands_alone_and_draws_every_connection_that_is_told() {
-    let page = render::run(&captured(), Format::Html);
+    let page = render::run(&captured(), None, Format::Html);
     for outside in ["http://", "https://", " src=", " href=", "@import", "<script", "<link"] {
         assert!(!page.contains(outside), "{outside}");
     }
@@ -103,7 +121,7 @@ fn check_elements(page: &str) {
 fn what_a_server_says_stays_text() {
     let run = hostile();
     for format in [Format::Html, Format::Junit] {
-        let page = render::run(&run, format);
+        let page = render::run(&run, None, format);
         check_elements(&page);
         assert!(!page.contains("<script"), "a script");
         assert!(!page.contains("]]>"), "an end of CDATA");
@@ -113,9 +131,9 @@ fn what_a_server_says_stays_text() {
         );
         assert!(page.chars().all(|c| is_line(c) && c != '\u{fffe}'), "XML can't say this");
     }
-    let markdown = render::run(&run, Format::Markdown);
+    let markdown = render::run(&run, Some(&expect()), Format::Markdown);
     assert!(markdown.chars().all(is_line));
-    let table = render::run(&run, Format::Table);
+    let table = render::run(&run, None, Format::Table);
     assert!(table.chars().all(is_line), "a terminal obeys what it is told");
     let cells = |line: &str| line.replace("\\|", "").matches('|').count();
     for (text, columns) in [(&markdown, [7, 8]), (&table, [7, 7])] {
@@ -124,14 +142,22 @@ fn what_a_server_says_stays_text() {
         }
     }
     let lines: Vec<_> = markdown.lines().collect();
-    assert!(lines.iter().filter(|line| line.starts_with("# ")).count() == 1, "{markdown}");
-    assert_eq!(lines.iter().filter(|line| line.starts_with("```")).count(), 2, "{markdown}");
-    // Outside of code nothing is left for Markdown to read.
-    let (before, fenced) = markdown.split_once("```text\n").unwrap();
-    let prose = before.to_owned() + fenced.split_once("\n```\n").unwrap().1;
+    let fences = lines.iter().filter(|line| line.starts_with("```")).count();
+    let experiments = run.status.unwrap().findings.len();
+    assert_eq!(fences, 2 * (1 + experiments), "{markdown}");
+    // Outside of code nothing is left for Markdown to read, or for GitHub to make a link of.
+    let (mut prose, mut in_fence) = (String::new(), false);
+    for line in lines {
+        in_fence ^= line.starts_with("```");
+        if !in_fence && !line.starts_with("```") {
+            prose += &format!("{line}\n");
+        }
+    }
+    assert_eq!(prose.lines().filter(|line| line.starts_with("# ")).count(), 1, "{markdown}");
     for (i, part) in prose.split('`').enumerate().filter(|(i, _)| i % 2 == 0) {
         let active = part.match_indices('<').chain(part.match_indices('['));
         let escaped = |at: usize| part[..at].ends_with('\\');
+        assert!(!part.contains("://") && !part.contains('@'), "part {i}: {part}");
         assert!(active.into_iter().all(|(at, _)| escaped(at)), "part {i}: {part}");
     }
 }

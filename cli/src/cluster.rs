@@ -4,6 +4,7 @@ use crate::args::Place;
 use anyhow::{Context, bail};
 use api::{
     ConnectionProbe, ConnectionProbeRun,
+    expect::Expect,
     names::{
         CANCEL_ANNOTATION, PROBE_ANNOTATION, PROBE_LABEL, REQUESTED_AT_ANNOTATION, probe_label,
     },
@@ -70,6 +71,13 @@ impl Cluster {
             Some(run) => self.get(&run).await,
             None => bail!("the probe {name} has no run yet"),
         }
+    }
+
+    /// What the probe of a run expects now.
+    pub(crate) async fn expect(&self, run: &ConnectionProbeRun) -> anyhow::Result<Option<Expect>> {
+        let Some(probe) = run.annotations().get(PROBE_ANNOTATION) else { return Ok(None) };
+        let probe = self.all::<ConnectionProbe>().get_opt(probe).await?;
+        Ok(probe.and_then(|probe| probe.spec.expect))
     }
 
     /// The runs of a probe, the newest first.

@@ -79,7 +79,8 @@ async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
         }
         Command::Report { run, output } => {
             let format: Format = output.parse().unwrap_or_default();
-            print(&render::run(&source::run(place, &run).await?, format));
+            let (run, expect) = source::judged(place, &run).await?;
+            print(&render::run(&run, expect.as_ref(), format));
         }
         Command::Compare(order) => return compare(place, &order).await,
         Command::Cancel { probe } => {

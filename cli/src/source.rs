@@ -2,7 +2,7 @@
 
 use crate::{args::Place, cluster::Cluster};
 use anyhow::Context;
-use api::ConnectionProbeRun;
+use api::{ConnectionProbeRun, expect::Expect};
 use std::{
     fs,
     io::{Read, stdin},
@@ -15,6 +15,20 @@ pub(crate) async fn run(place: &Place, name: &str) -> anyhow::Result<ConnectionP
     }
     let json = text(name)?;
     serde_json::from_str(&json).with_context(|| format!("{name}: no ConnectionProbeRun in JSON"))
+}
+
+/// The same, and what its probe expects now; a file does not say.
+pub(crate) async fn judged(
+    place: &Place,
+    name: &str,
+) -> anyhow::Result<(ConnectionProbeRun, Option<Expect>)> {
+    if is_file(name) {
+        return Ok((run(place, name).await?, None));
+    }
+    let cluster = Cluster::connect(place).await?;
+    let run = cluster.run(name).await?;
+    let expect = cluster.expect(&run).await?;
+    Ok((run, expect))
 }
 
 /// A file's text; that of standard input for `-`.

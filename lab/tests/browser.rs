@@ -133,7 +133,7 @@ fn show(page: &str, screen: &Screen, picture: bool) -> Value {
 
 #[test]
 fn a_page_reads_on_every_screen_and_loads_nothing() {
-    let page = render::run(&captured(), Format::Html);
+    let page = render::run(&captured(), None, Format::Html);
     for screen in &SCREENS {
         let seen = show(&page, screen, true);
         let name = screen.name;
@@ -178,7 +178,7 @@ fn what_a_server_says_is_never_run() {
             .flat_map(|form| &mut form.messages)
             .for_each(|message| message.text = harm.to_owned());
     }
-    let seen = show(&render::run(&run, Format::Html), &SCREENS[0], false);
+    let seen = show(&render::run(&run, None, Format::Html), &SCREENS[0], false);
     assert_eq!(
         (&seen["harmed"], &seen["scripts"]),
         (&"undefinedundefined".into(), &0.into()),

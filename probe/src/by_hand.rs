@@ -2,8 +2,8 @@
 
 use crate::{args, exit::Exit};
 use api::{
-    ConnectionProbe, ConnectionProbeRun, Inventory, Report, Settings, by_hand, forecast::Forecast,
-    manifest, measurement::Order, names, text,
+    ConnectionProbe, ConnectionProbeRun, Inventory, Report, Settings, by_hand, expect::Expect,
+    forecast::Forecast, manifest, measurement::Order, names, text,
 };
 use jiff::Timestamp;
 use std::path::Path;
@@ -51,6 +51,12 @@ impl ByHand {
     #[must_use]
     pub fn forecast(&self) -> Forecast<'_> {
         Forecast { settings: &self.settings, order: self.order() }
+    }
+
+    /// What is expected of the run.
+    #[must_use]
+    pub fn expect(&self) -> Option<&Expect> {
+        self.probe.spec.expect.as_ref()
     }
 
     /// What of the manifest has no meaning without a cluster.

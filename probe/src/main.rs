@@ -89,7 +89,7 @@ fn run_by_hand(args: Run, file: &Path, clock: Clock) -> Result<Exit, String> {
     }
     match (problem, format) {
         (Some(problem), _) => complain(&problem.message),
-        (None, Some(format)) => print(&render::run(&run, format)),
+        (None, Some(format)) => print(&render::run(&run, by_hand.expect(), format)),
         (None, None) => {}
     }
     Ok(exit)
@@ -157,7 +157,7 @@ fn take_inventory(order: &args::Order, clock: Clock) -> Exit {
 fn report(file: &Path, format: Format) -> Result<Exit, String> {
     let run: ConnectionProbeRun = serde_json::from_str(&args::read(file)?)
         .map_err(|e| format!("{}: no ConnectionProbeRun in JSON: {e}", file.display()))?;
-    print(&render::run(&run, format));
+    print(&render::run(&run, None, format));
     Ok(Exit::Complete)
 }
 

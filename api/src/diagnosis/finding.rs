@@ -1,6 +1,6 @@
 //! What a run amounts to: a cause with its evidence, and what else it may be.
 
-use super::Cause;
+use super::{Cause, words};
 use crate::report::Arm;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -173,6 +173,12 @@ impl Confidence {
             Self::Likely => "Likely",
             Self::Open => "Open",
         }
+    }
+
+    /// What the word means.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        words::confidence(self)
     }
 
     /// Whether it may be acted on without another experiment.

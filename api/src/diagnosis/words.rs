@@ -6,7 +6,10 @@ use super::{
     span::{APART, Span, tolerance},
     verdict::{Remark, Rival},
 };
-use crate::text::{clock as time_of_day, mmss};
+use crate::{
+    render::document::printable,
+    text::{clock as time_of_day, mmss},
+};
 use jiff::Timestamp;
 
 /// A length of time: minutes and seconds from a minute on.
@@ -65,6 +68,18 @@ pub(super) fn survived(n: i32, at_least_ms: i64, bound: f64) -> String {
          causes that cut more than {bound:.1} % of connections in that time.",
         time(at_least_ms)
     )
+}
+
+/// What a confidence means.
+pub(super) fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Stated => "whoever closed said why",
+        Confidence::Strong => {
+            "at least three connections agree, and all else that is known to look like it is contradicted by this run"
+        }
+        Confidence::Likely => "it explains what was seen, and so may what is not excluded",
+        Confidence::Open => "nothing that is known explains it, or too much does",
+    }
 }
 
 /// What a cause means.
@@ -384,12 +399,13 @@ pub(super) fn near(finding: &Finding, read: usize) -> Option<String> {
 pub fn told(finding: &Finding) -> String {
     let Finding { cause, confidence, arm, observed, meaning, next_step, page, .. } = finding;
     let lines = finding.evidence.iter().chain(&finding.not_excluded);
-    let lines: String = lines.map(|line| format!("  - {line}\n")).collect();
+    let lines: String = lines.map(|line| format!("  - {}\n", printable(line))).collect();
     format!(
-        "{} ({}, {}): {observed}\n{lines}  {meaning}\n  {next_step} See {page}\n",
+        "{} ({}, {}): {}\n{lines}  {meaning}\n  {next_step} See {page}\n",
         cause.as_str(),
         confidence.as_str(),
         arm.as_str(),
+        printable(observed),
     )
 }
 

@@ -21,8 +21,16 @@ pub struct Expectation {
     pub message: String,
 }
 
-/// One thing that is expected: met or not, or not known, and why.
-type Judged = (Option<bool>, String);
+/// One thing that is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Name of the workload, or an age that is to be explained, such as `explains 40:49`.
+    pub about: String,
+    /// Nothing: it can't be said.
+    pub met: Option<bool>,
+    /// What was seen.
+    pub message: String,
+}
 
 /// Sentences that a condition has room for.
 const MOST: usize = 4;
@@ -34,6 +42,28 @@ pub fn judge(expect: &Expect, run: Option<&ConnectionProbeRunStatus>) -> Expecta
     let Some(run) = run else {
         return Expectation { met: None, reason: "NoRunYet", message: text::no_run_to_judge() };
     };
+    let judged = judge_each(expect, run);
+    let any = |wanted: Option<bool>| judged.iter().any(|one| one.met == wanted);
+    let met = if any(Some(false)) {
+        Some(false)
+    } else if any(None) {
+        None
+    } else {
+        Some(true)
+    };
+    let sentences: Vec<String> =
+        judged.into_iter().filter(|one| one.met == met).map(|one| one.message).collect();
+    let mut message = sentences.iter().take(MOST).cloned().collect::<Vec<_>>().join(" ");
+    if sentences.len() > MOST {
+        message += &text::and_more(sentences.len() - MOST);
+    }
+    shorten(&mut message, MAX_MESSAGE);
+    Expectation { met, reason: word(met), message }
+}
+
+/// Judges everything that is expected by itself.
+#[must_use]
+pub fn judge_each(expect: &Expect, run: &ConnectionProbeRunStatus) -> Vec<Judged> {
     let mut judged = Vec::new();
     for workload in &run.workloads {
         let name = workload.workload.as_str();
@@ -46,31 +76,31 @@ pub fn judge(expect: &Expect, run: Option<&ConnectionProbeRunStatus>) -> Expecta
     }
     for own in &expect.workloads {
         if !run.workloads.iter().any(|workload| workload.workload == own.name) {
-            judged.push((None, text::no_such_workload(&own.name)));
+            judged.push(Judged::new(&own.name, None, text::no_such_workload(&own.name)));
         }
     }
     judged.extend(expect.explains.iter().map(|age| explained(run, ms(*age))));
-    let any = |wanted: Option<bool>| judged.iter().any(|(met, _)| *met == wanted);
-    let met = if any(Some(false)) {
-        Some(false)
-    } else if any(None) {
-        None
-    } else {
-        Some(true)
-    };
-    let sentences: Vec<String> =
-        judged.into_iter().filter(|(one, _)| *one == met).map(|(_, sentence)| sentence).collect();
-    let mut message = sentences.iter().take(MOST).cloned().collect::<Vec<_>>().join(" ");
-    if sentences.len() > MOST {
-        message += &text::and_more(sentences.len() - MOST);
+    judged
+}
+
+impl Judged {
+    fn new(about: &str, met: Option<bool>, message: String) -> Self {
+        Self { about: about.to_owned(), met, message }
     }
-    shorten(&mut message, MAX_MESSAGE);
-    let reason = match met {
+
+    /// The word for it, as it stands in the condition.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        word(self.met)
+    }
+}
+
+fn word(met: Option<bool>) -> &'static str {
+    match met {
         Some(true) => "Met",
         Some(false) => "Missed",
         None => "NotKnown",
-    };
-    Expectation { met, reason, message }
+    }
 }
 
 fn ms(duration: Duration) -> i64 {
@@ -79,12 +109,14 @@ fn ms(duration: Duration) -> i64 {
 
 /// Whether every connection lived so long.
 fn lived(workload: &str, arm: Option<&ArmReport>, least: i64) -> Judged {
-    let Some(arm) = arm else { return (None, text::not_measured(workload)) };
+    let Some(arm) = arm else {
+        return Judged::new(workload, None, text::not_measured(workload));
+    };
     let cut = arm.endings.iter().filter(|ending| ending.outcome == Outcome::Disconnected);
     // An interval counts with its end here: what ended before that surely lived less.
     let shortest = cut.clone().filter_map(|ending| ending.lifetime).map(|l| l.min_ms).min();
     if let Some(shortest) = shortest.filter(|shortest| *shortest < least) {
-        return (Some(false), text::lived_less(workload, shortest, least));
+        return Judged::new(workload, Some(false), text::lived_less(workload, shortest, least));
     }
     let lanes = cut.flat_map(|ending| &ending.lanes).filter_map(|lane| lane.lifetime);
     let alive = arm.endings.iter().filter(|ending| is_alive(ending.outcome));
@@ -92,9 +124,11 @@ fn lived(workload: &str, arm: Option<&ArmReport>, least: i64) -> Judged {
     let surely = lanes.map(|lifetime| lifetime.min_ms).chain(alive).min();
     match surely {
         Some(surely) if surely >= least && arm.counts.conclusive() == arm.connections => {
-            (Some(true), text::lived_enough(workload, surely, least))
+            Judged::new(workload, Some(true), text::lived_enough(workload, surely, least))
         }
-        _ => (None, text::seen_too_short(workload, surely.unwrap_or(0), least)),
+        _ => {
+            Judged::new(workload, None, text::seen_too_short(workload, surely.unwrap_or(0), least))
+        }
     }
 }
 
@@ -104,32 +138,36 @@ fn is_alive(outcome: Outcome) -> bool {
 
 /// Whether all connections answered at the end, or not all, as it is expected.
 fn survived(workload: &str, arm: Option<&ArmReport>, all: bool) -> Judged {
-    let Some(arm) = arm else { return (None, text::not_measured(workload)) };
+    let Some(arm) = arm else {
+        return Judged::new(workload, None, text::not_measured(workload));
+    };
     let (survived, failed) = (arm.counts.survived, arm.counts.conclusive() - arm.counts.survived);
     let said = text::survived(workload, survived, arm.connections);
-    match (failed > 0, survived == arm.connections) {
-        (true, _) => (Some(!all), said),
-        (false, true) => (Some(all), said),
-        (false, false) => (None, said),
-    }
+    let met = match (failed > 0, survived == arm.connections) {
+        (true, _) => Some(!all),
+        (false, true) => Some(all),
+        (false, false) => None,
+    };
+    Judged::new(workload, met, said)
 }
 
 /// Whether what was found cuts connections at that age.
 fn explained(run: &ConnectionProbeRunStatus, age: i64) -> Judged {
+    let about = text::explains(age);
     let found = run
         .findings
         .iter()
         .filter(|finding| finding.arm == Arm::Target && finding.confidence != Confidence::Open);
     if let Some(said) = found.clone().find_map(|finding| explains(finding, age)) {
-        return (Some(true), said);
+        return Judged::new(&about, Some(true), said);
     }
     let arms = run.arms(Arm::Target).map(|(_, arm)| arm);
     let ages = arms.flat_map(|arm| &arm.endings).filter_map(|ending| ending.lifetime);
     let oldest = ages.map(|lifetime| lifetime.max_ms).max().unwrap_or(0);
     if oldest < age {
-        return (None, text::too_short_to_explain(age, oldest));
+        return Judged::new(&about, None, text::too_short_to_explain(age, oldest));
     }
-    (Some(false), text::explained_by_nothing(age))
+    Judged::new(&about, Some(false), text::explained_by_nothing(age))
 }
 
 /// How this finding explains a cut at that age.

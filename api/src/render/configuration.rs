@@ -22,6 +22,8 @@ const ASKED: [&str; 4] = [
     "tcp_keepalives_interval",
 ];
 
+pub(super) const TITLE: &str = "Configuration";
+
 pub(super) fn section(story: &Story<'_>) -> Section {
     let mut lines = Vec::new();
     match &story.status.inventory {
@@ -43,7 +45,7 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     );
     lines.push("- Django CONN_MAX_AGE, time zone setting: not read, they are Pulp's".to_owned());
     let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
-    Section { title: "Configuration", blocks: vec![Block::Verbatim(lines.join("\n"))] }
+    Section { title: TITLE, blocks: vec![Block::Verbatim(lines.join("\n"))] }
 }
 
 fn read(inventory: &Inventory) -> Vec<String> {

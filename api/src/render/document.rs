@@ -1,6 +1,6 @@
 //! What a report says, whatever it is written in.
 
-use super::{Story, configuration, evidence, gaps, results};
+use super::{Story, configuration, evidence, expectations, findings, gaps, results};
 use crate::text;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,6 +21,8 @@ pub(crate) struct Section {
 
 /// A piece of a section.
 pub(crate) enum Block {
+    /// A heading below the section's.
+    Title(String),
     /// A paragraph.
     Text(String),
     /// Points, one below the other.
@@ -29,12 +31,16 @@ pub(crate) enum Block {
     Table(Vec<Vec<String>>),
     /// Lines that stay as they are.
     Verbatim(String),
+    /// The same, with a paragraph that says what they are: for those who ask.
+    Appendix(String, String),
 }
 
 impl Document {
     pub(super) fn of(story: &Story<'_>) -> Self {
         let sections = [
             Some(results::section(story)),
+            expectations::section(story),
+            findings::section(story),
             evidence::section(story),
             Some(configuration::section(story)),
             Some(gaps::section(story)),

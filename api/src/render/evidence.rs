@@ -11,6 +11,8 @@ use crate::{
 };
 use jiff::Timestamp;
 
+pub(super) const TITLE: &str = "Evidence";
+
 /// Absent if all connections survived.
 pub(super) fn section(story: &Story<'_>) -> Option<Section> {
     let mut points = Vec::new();
@@ -30,7 +32,7 @@ pub(super) fn section(story: &Story<'_>) -> Option<Section> {
         blocks.push(Block::Table(rows));
     }
     let is_empty = matches!(&blocks[..], [Block::List(points)] if points.is_empty());
-    (!is_empty).then_some(Section { title: "Evidence", blocks })
+    (!is_empty).then_some(Section { title: TITLE, blocks })
 }
 
 /// Ends that looked alike.

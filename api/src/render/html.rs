@@ -1,8 +1,9 @@
 //! One page with figures. It loads nothing, runs nothing, and reads in any light.
 
 use super::{
-    Story,
-    document::{Block, Document, parts, printable},
+    Story, configuration,
+    document::{Block, Document, Section, parts, printable},
+    evidence,
 };
 use curve::curve;
 use lanes::Arms;
@@ -21,7 +22,10 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 pub(super) fn page(story: &Story<'_>) -> String {
     let document = Document::of(story);
     let title = printable(&document.title);
-    let (results, others) = document.sections.split_at(1);
+    // What was found first, then the figures, then what it rests on.
+    let rests = |section: &Section| matches!(section.title, evidence::TITLE | configuration::TITLE);
+    let found = document.sections.iter().take_while(|section| !rests(section)).count();
+    let (found, others) = document.sections.split_at(found);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -38,7 +42,7 @@ pub(super) fn page(story: &Story<'_>) -> String {
                     p.summary { (inline(&document.summary)) }
                 }
                 main {
-                    @for section in results { h2 { (section.title) } (blocks(&section.blocks)) }
+                    @for section in found { h2 { (section.title) } (blocks(&section.blocks)) }
                     (figures(story))
                     @for section in others { h2 { (section.title) } (blocks(&section.blocks)) }
                 }
@@ -62,7 +66,7 @@ fn figures(story: &Story<'_>) -> Markup {
         (legend())
         @for (workload, arms) in &workloads {
             h3 { (printable(workload)) }
-            @for line in arms.told() { p { (inline(&line)) } }
+            @for line in arms.told() { p.told { (inline(&line)) } }
             div.figures {
                 figure { (by_clock(arms, &clock)) figcaption { "Time of day (UTC), when each ended" } }
                 figure { (by_age(arms, &age)) figcaption { "Age, and the form of the end" } }
@@ -78,13 +82,19 @@ fn blocks(blocks: &[Block]) -> Markup {
     html! {
         @for block in blocks {
             @match block {
+                Block::Title(title) => h3 { (inline(title)) },
                 Block::Text(text) => p { (inline(text)) },
                 Block::List(points) => ul { @for point in points { li { (inline(point)) } } },
-                Block::Verbatim(text) => div.wide tabindex="0" { pre { (text) } },
+                Block::Verbatim(text) => (verbatim(text)),
+                Block::Appendix(what, text) => details { summary { (inline(what)) } (verbatim(text)) },
                 Block::Table(rows) => (table(rows)),
             }
         }
     }
+}
+
+fn verbatim(text: &str) -> Markup {
+    html! { div.wide tabindex="0" { pre { (text) } } }
 }
 
 /// Scrolls on its own where the screen is narrow.

@@ -13,11 +13,12 @@ pub(crate) fn document(document: &Document) -> String {
 
 fn block(block: &Block) -> String {
     match block {
-        Block::Text(text) => inline(text) + "\n",
+        Block::Title(text) | Block::Text(text) => inline(text) + "\n",
         Block::List(points) => {
             points.iter().map(|point| format!("- {}\n", inline(point))).collect()
         }
         Block::Verbatim(text) => text.clone() + "\n",
+        Block::Appendix(what, text) => format!("{}\n{text}\n", inline(what)),
         Block::Table(rows) => rows.iter().map(|row| inline(&row.join("  ")) + "\n").collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     ConnectionProbeRun, ConnectionProbeRunStatus, Settings,
+    expect::{Expect, Judged, judge_each},
     names::PROBE_ANNOTATION,
     report::{Arm, ArmReport},
     run::WorkloadResult,
@@ -15,13 +16,16 @@ pub(super) struct Story<'a> {
     pub(super) status: Cow<'a, ConnectionProbeRunStatus>,
     /// Absent if this version can't parse the measurement.
     pub(super) settings: Option<Settings>,
+    /// What was expected, each judged by itself.
+    pub(super) expected: Vec<Judged>,
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn of(run: &'a ConnectionProbeRun) -> Self {
+    pub(super) fn of(run: &'a ConnectionProbeRun, expect: Option<&Expect>) -> Self {
         let status = run.status.as_ref().map(Cow::Borrowed).unwrap_or_default();
         let settings = Settings::new("", &run.spec.measurement.settled, Vec::new()).ok();
-        Self { run, status, settings }
+        let expected = expect.map(|expect| judge_each(expect, &status)).unwrap_or_default();
+        Self { run, status, settings, expected }
     }
 
     /// Name of the probe.

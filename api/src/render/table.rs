@@ -5,7 +5,7 @@ use super::{
     story::{Story, name},
 };
 use crate::{
-    ConnectionProbeRun, diagnosis,
+    diagnosis,
     lifetime::{Lifetime, Spread},
     pattern::Pattern,
     report::{ArmReport, Outcome},
@@ -22,13 +22,18 @@ pub(super) const PINNED: &str = "Pinned? is the rule that AWS publishes for the 
 
 /// The table as Markdown, with a line on what `Pinned?` means: nothing on the wire tells whether a
 /// proxy pinned a session, so the column is the published rule for the statements that were sent.
-#[must_use]
-pub fn results(run: &ConnectionProbeRun) -> String {
-    let story = Story::of(run);
-    let remarks: String = remarks(&story).into_iter().map(|remark| remark + "\n").collect();
-    let findings = run.status.iter().flat_map(|status| &status.findings).map(diagnosis::told);
-    let findings: String = findings.map(|told| format!("\n{told}")).collect();
-    format!("{}\n{remarks}{PINNED}\n{findings}", markdown(&all_rows(&story)))
+pub(super) fn results(story: &Story<'_>) -> String {
+    let remarks: String = remarks(story).into_iter().map(|remark| remark + "\n").collect();
+    let findings: String = story
+        .status
+        .findings
+        .iter()
+        .map(|finding| format!("\n{}", diagnosis::told(finding)))
+        .collect();
+    let expected: String =
+        story.expected.iter().map(|one| format!("{}: {}\n", one.word(), one.message)).collect();
+    let expected = if expected.is_empty() { expected } else { format!("\nExpected:\n{expected}") };
+    format!("{}\n{remarks}{PINNED}\n{expected}{findings}", markdown(&all_rows(story)))
 }
 
 /// The head, then a row for each workload and path.
@@ -175,7 +180,10 @@ mod tests {
         let reports = [("raw", None), ("quiet", None), ("set", Some(1)), ("beat", None)];
         let reports = reports.map(|(workload, set_ms)| report(workload, set_ms)).to_vec();
         let times = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let table = results(&by_hand::run("p-1", &probe.unwrap(), reports, None, times, false));
+        let table = results(&Story::of(
+            &by_hand::run("p-1", &probe.unwrap(), reports, None, times, false),
+            None,
+        ));
         let pinned =
             table.lines().skip(2).take(4).map(|row| row.split_whitespace().rev().nth(1).unwrap());
         assert_eq!(pinned.collect::<Vec<_>>(), ["no", "no", "yes", "held"], "{table}");
@@ -196,7 +204,7 @@ mod tests {
         let run = by_hand::run("p-1", &probe.unwrap(), vec![report], None, times, false);
         let seen =
             "ladder: cut after a silence of 14:00 to 16:00 (2 of 2 at 16:00; 0 of 2 at 14:00).";
-        let table = results(&run);
+        let table = results(&Story::of(&run, None));
         let left_out = "ladder: the duration is too short for a silence of 29:00.";
         assert!(table.contains(&format!("\n\n{seen}\n{left_out}\nPinned?")), "{table}");
         let summary = run.status.and_then(|status| status.summary).unwrap_or_default();

@@ -52,6 +52,12 @@ pub fn survived(workload: &str, survived: i32, all: i32) -> String {
     format!("{survived} of {all} connections of {workload} answered at the end.")
 }
 
+/// Name of an age that is to be explained.
+#[must_use]
+pub fn explains(age: i64) -> String {
+    format!("explains {}", mmss(age))
+}
+
 /// A limit on age explains a cut.
 #[must_use]
 pub fn explained_by_age(age: i64, cause: &str) -> String {
