@@ -34,7 +34,7 @@ pub enum Format {
     Markdown,
     /// The ConnectionProbeRun itself: `docs/connectionproberun.schema.json` is its schema.
     Json,
-    /// A test case for each workload and path, for pipelines.
+    /// A test case for each workload and path, judged by what is expected, for pipelines.
     Junit,
     /// One page with figures, which needs nothing else.
     Html,

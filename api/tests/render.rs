@@ -76,6 +76,13 @@ fn a_pipeline_reads_a_case_for_each_workload_and_path() {
 }
 
 #[test]
+fn a_cut_fails_no_case_where_nothing_is_expected() {
+    let suite = render::run(&captured(), None, Format::Junit);
+    assert!(suite.contains("failures=\"0\" errors=\"0\""), "{suite}");
+    assert!(suite.contains("<system-out>cut: yes (5 of 5), after 0:20"), "and it is told: {suite}");
+}
+
+#[test]
 fn json_is_the_run_itself() {
     let json = render::run(&captured(), None, Format::Json);
     assert_eq!(serde_json::from_str::<ConnectionProbeRun>(&json).unwrap(), captured());

@@ -1,5 +1,6 @@
-//! JUnit's XML: a test case for each workload and path. One fails if a connection of it was cut, was
-//! refused a request, or is deaf; it has an error if it says nothing.
+//! JUnit's XML: a test case for each workload and path, and for each age that is to be explained. One fails
+//! only if what its probe expects was missed: a cut is a finding, no failure. It has an error where nothing is
+//! known, so that a pipeline does not take silence for success.
 
 use super::{
     Story,
@@ -7,14 +8,17 @@ use super::{
     story::name,
     table::{disconnects, error, when},
 };
-use crate::report::ArmReport;
+use crate::{
+    diagnosis,
+    report::{Arm, ArmReport},
+};
 use maud::{Markup, PreEscaped, html};
 
 /// What became of a test case.
 enum Verdict {
     Passed,
-    Failed { kind: &'static str, message: String },
-    Unknown { kind: String, message: String },
+    Missed(String),
+    Unknown { kind: &'static str, message: String },
 }
 
 /// A workload on a path.
@@ -22,12 +26,13 @@ struct Case {
     name: String,
     seconds: f64,
     verdict: Verdict,
+    /// What was seen.
+    seen: String,
 }
 
 pub(super) fn suite(story: &Story<'_>) -> String {
     let cases = cases(story);
-    let failures =
-        cases.iter().filter(|case| matches!(case.verdict, Verdict::Failed { .. })).count();
+    let failures = cases.iter().filter(|case| matches!(case.verdict, Verdict::Missed(_))).count();
     let errors =
         cases.iter().filter(|case| matches!(case.verdict, Verdict::Unknown { .. })).count();
     let suite = format!("{}, run {}", story.probe(), story.run.spec.number);
@@ -41,7 +46,7 @@ pub(super) fn suite(story: &Story<'_>) -> String {
                 time=[time.map(|time| format!("{time:.3}"))]
                 timestamp=[start.map(|start| start.strftime("%Y-%m-%dT%H:%M:%S").to_string())] {
                 @for case in &cases { (self::case(story.probe(), case)) }
-                system-out { (printable(story.status.summary.as_deref().unwrap_or_default())) }
+                system-out { (told(story)) }
             }
         }
     };
@@ -53,11 +58,19 @@ fn case(probe: &str, case: &Case) -> Markup {
         testcase classname=(printable(probe)) name=(printable(&case.name)) time=(format!("{:.3}", case.seconds)) {
             @match &case.verdict {
                 Verdict::Passed => {}
-                Verdict::Failed { kind, message } => failure type=(kind) message=(printable(message)) {}
+                Verdict::Missed(message) => failure type="Missed" message=(printable(message)) {}
                 Verdict::Unknown { kind, message } => error type=(kind) message=(printable(message)) {}
             }
+            @if !case.seen.is_empty() { system-out { (printable(&case.seen)) } }
         }
     }
+}
+
+/// The run in a few lines: it is where a pipeline shows what was found.
+fn told(story: &Story<'_>) -> String {
+    let findings = story.status.findings.iter().map(diagnosis::short);
+    let lines: Vec<_> = story.status.summary.iter().cloned().chain(findings).collect();
+    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn cases(story: &Story<'_>) -> Vec<Case> {
@@ -69,34 +82,60 @@ fn cases(story: &Story<'_>) -> Vec<Case> {
         cases.extend(arms.map(|arm| Case {
             name: name(&result.workload, arm.arm),
             seconds,
-            verdict: verdict(arm),
+            verdict: verdict(story, &result.workload, arm),
+            seen: seen(arm),
         }));
         if cases.len() == known {
-            let kind = result.reason.map_or("Running", |reason| reason.as_str()).to_owned();
+            let kind = result.reason.map_or("Running", |reason| reason.as_str());
             let message = result.message.clone().unwrap_or_else(|| "nothing is known".to_owned());
             let verdict = Verdict::Unknown { kind, message };
-            cases.push(Case { name: result.workload.clone(), seconds, verdict });
+            cases.push(Case {
+                name: result.workload.clone(),
+                seconds,
+                verdict,
+                seen: String::new(),
+            });
         }
     }
+    let workloads = &story.status.workloads;
+    let others = story.expected.iter().map(|one| one.about.as_str());
+    let mut others: Vec<_> =
+        others.filter(|about| workloads.iter().all(|result| result.workload != *about)).collect();
+    others.dedup();
+    cases.extend(others.into_iter().map(|about| Case {
+        name: about.to_owned(),
+        seconds: 0.0,
+        verdict: expected(story, about),
+        seen: String::new(),
+    }));
     cases
 }
 
-fn verdict(arm: &ArmReport) -> Verdict {
-    let counts = &arm.counts;
-    if counts.conclusive() == 0 {
-        return Verdict::Unknown { kind: "Inconclusive".to_owned(), message: error(arm) };
+fn verdict(story: &Story<'_>, workload: &str, arm: &ArmReport) -> Verdict {
+    if arm.counts.conclusive() == 0 {
+        return Verdict::Unknown { kind: "Inconclusive", message: error(arm) };
     }
-    let failed = [
-        (counts.disconnected, "Disconnected"),
-        (counts.request_failed, "RequestFailed"),
-        (counts.deaf, "Deaf"),
-    ];
-    let Some((n, kind)) = failed.into_iter().find(|(n, _)| *n > 0) else {
-        return Verdict::Passed;
+    match arm.arm {
+        Arm::Target => expected(story, workload),
+        Arm::Control => Verdict::Passed,
+    }
+}
+
+/// What came of all that is expected of it; nothing may be.
+fn expected(story: &Story<'_>, about: &str) -> Verdict {
+    let sentences = |met: Option<bool>| {
+        let those = story.expected.iter().filter(|one| one.about == about && one.met == met);
+        let those: Vec<_> = those.map(|one| one.message.as_str()).collect();
+        (!those.is_empty()).then(|| those.join(" "))
     };
-    let told = match kind {
-        "Disconnected" => format!("disconnected: {}, after {}", disconnects(arm), when(arm)),
-        _ => format!("{n} of {} {kind}", arm.connections),
-    };
-    Verdict::Failed { kind, message: format!("{told}: {}", error(arm)) }
+    match (sentences(Some(false)), sentences(None)) {
+        (Some(message), _) => Verdict::Missed(message),
+        (None, Some(message)) => Verdict::Unknown { kind: "NotKnown", message },
+        (None, None) => Verdict::Passed,
+    }
+}
+
+/// How its connections ended.
+fn seen(arm: &ArmReport) -> String {
+    format!("cut: {}, after {}, error: {}", disconnects(arm), when(arm), error(arm))
 }
