@@ -1,7 +1,7 @@
 //! The command line.
 
 use api::{compare::Timer, render::Format};
-use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 use std::{path::PathBuf, time::Duration};
@@ -40,6 +40,9 @@ pub(crate) enum Command {
         /// Of all namespaces
         #[arg(long, short = 'A')]
         all_namespaces: bool,
+        /// More columns, or whole objects. Absent: columns
+        #[arg(long, short, value_name = "FORMAT")]
+        output: Option<Output>,
     },
     /// Say what a probe would do: connections, statements, time
     Plan {
@@ -98,6 +101,19 @@ pub(crate) enum Command {
         /// For which shell
         shell: Shell,
     },
+}
+
+/// How a list is set down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// More columns.
+    Wide,
+    /// Whole objects.
+    Json,
+    /// Whole objects.
+    Yaml,
+    /// Kinds and names, for kubectl.
+    Name,
 }
 
 /// How long to follow a run, and when to be content.

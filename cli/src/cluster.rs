@@ -93,10 +93,15 @@ impl Cluster {
         Ok(runs)
     }
 
-    /// Makes or changes a probe as its manifest says.
-    pub(crate) async fn apply(&self, probe: &ConnectionProbe) -> anyhow::Result<ConnectionProbe> {
+    /// Makes or changes a probe as its manifest says, and asks for a run: it is the one that a change starts, if it
+    /// starts one.
+    pub(crate) async fn apply(&self, probe: &ConnectionProbe, token: &str) -> anyhow::Result<()> {
+        let mut probe = probe.clone();
+        probe.annotations_mut().insert(REQUESTED_AT_ANNOTATION.to_owned(), token.to_owned());
         let manager = PatchParams::apply("kubectl-cprobe").force();
-        Ok(self.all().patch(&probe.name_any(), &manager, &Patch::Apply(probe)).await?)
+        let probes = self.all::<ConnectionProbe>();
+        probes.patch(&probe.name_any(), &manager, &Patch::Apply(&probe)).await?;
+        Ok(())
     }
 
     /// Asks for another run.

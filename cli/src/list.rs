@@ -1,12 +1,34 @@
 //! Probes and runs, one a line.
 
+use crate::args::Output;
 use api::{ConnectionProbe, ConnectionProbeRun, conditions::READY, text};
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::json;
 
 /// Probes as `kubectl get cprobe` shows them, with their namespaces where there are several.
-pub(crate) fn probes(probes: &[ConnectionProbe], everywhere: bool, now: Timestamp) -> String {
-    let head = ["NAMESPACE", "NAME", "READY", "RESULT", "FIRST-CUT", "FINDING", "RUN", "LAST-RUN"];
+pub(crate) fn probes(
+    probes: &[ConnectionProbe],
+    everywhere: bool,
+    output: Option<Output>,
+    now: Timestamp,
+) -> anyhow::Result<String> {
+    if let Some(told) = objects(probes, output)? {
+        return Ok(told);
+    }
+    let head = [
+        "NAMESPACE",
+        "NAME",
+        "READY",
+        "RESULT",
+        "FIRST-CUT",
+        "FINDING",
+        "RUN",
+        "LAST-RUN",
+        "TARGET",
+        "MESSAGE",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(probes.iter().map(|probe| {
         let status = probe.status.clone().unwrap_or_default();
@@ -24,15 +46,26 @@ pub(crate) fn probes(probes: &[ConnectionProbe], everywhere: bool, now: Timestam
             of_last(|run| run.finding.clone()),
             status.current_run.map(|run| run.number.to_string()).unwrap_or_default(),
             last.as_ref().map(|run| ago(now, run.end_time.0)).unwrap_or_default(),
+            status.target.unwrap_or_default(),
+            status.summary.unwrap_or_default(),
         ]
     }));
     let first = usize::from(!everywhere);
-    columns(rows.iter().map(|row| &row[first..]))
+    let last = head.len() - if output.is_some() { 0 } else { 2 };
+    Ok(columns(rows.iter().map(|row| &row[first..last])))
 }
 
 /// The runs of a probe.
-pub(crate) fn runs(runs: &[ConnectionProbeRun], now: Timestamp) -> String {
-    let head = ["NUMBER", "NAME", "TRIGGER", "RESULT", "FIRST-CUT", "STARTED", "DURATION"];
+pub(crate) fn runs(
+    runs: &[ConnectionProbeRun],
+    output: Option<Output>,
+    now: Timestamp,
+) -> anyhow::Result<String> {
+    if let Some(told) = objects(runs, output)? {
+        return Ok(told);
+    }
+    let head =
+        ["NUMBER", "NAME", "TRIGGER", "RESULT", "FIRST-CUT", "STARTED", "DURATION", "MESSAGE"];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(runs.iter().map(|run| {
         let status = run.status.clone().unwrap_or_default();
@@ -45,9 +78,28 @@ pub(crate) fn runs(runs: &[ConnectionProbeRun], now: Timestamp) -> String {
             first_cut.unwrap_or_default(),
             status.start_time.as_ref().map(|start| ago(now, start.0)).unwrap_or_default(),
             status.duration.clone().unwrap_or_default(),
+            status.summary.clone().unwrap_or_default(),
         ]
     }));
-    columns(rows.iter().map(|row| &row[..]))
+    let last = head.len() - if output.is_some() { 0 } else { 1 };
+    Ok(columns(rows.iter().map(|row| &row[..last])))
+}
+
+/// Objects for programs, names that kubectl takes; nothing where columns are asked for.
+fn objects<K>(all: &[K], output: Option<Output>) -> anyhow::Result<Option<String>>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": all });
+    let kind = format!("{}.{}", K::kind(&()).to_lowercase(), K::group(&()));
+    Ok(match output {
+        None | Some(Output::Wide) => None,
+        Some(Output::Json) => Some(serde_json::to_string_pretty(&list)? + "\n"),
+        Some(Output::Yaml) => Some(serde_saphyr::to_string(&list)?),
+        Some(Output::Name) => {
+            Some(all.iter().map(|one| format!("{kind}/{}\n", one.name_any())).collect())
+        }
+    })
 }
 
 /// How long something is past, in kubectl's manner.

@@ -28,7 +28,7 @@ use args::{Cli, Command, Compare, Place, Until};
 use clap::{CommandFactory, Parser};
 use clock::Clock;
 use cluster::Cluster;
-use follow::{follow, newest, next_run};
+use follow::{follow, newest, next_run, within};
 use kube::{ResourceExt, api::ListParams};
 use live::Live;
 use std::{
@@ -51,15 +51,15 @@ async fn main() -> ExitCode {
 
 async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::List { probe: Some(probe), .. } => {
+        Command::List { probe: Some(probe), output, .. } => {
             let runs = Cluster::connect(place).await?.runs(&probe).await?;
-            print(&list::runs(&runs, Clock.now()));
+            print(&list::runs(&runs, output, Clock.now())?);
         }
-        Command::List { probe: None, all_namespaces } => {
+        Command::List { probe: None, all_namespaces, output } => {
             let cluster = Cluster::connect(place).await?;
             let all = if all_namespaces { cluster.everywhere() } else { cluster.all() };
             let probes = all.list(&ListParams::default()).await?.items;
-            print(&list::probes(&probes, all_namespaces, Clock.now()));
+            print(&list::probes(&probes, all_namespaces, output, Clock.now())?);
         }
         Command::Plan { probe, file } => {
             return plan(place, probe.as_deref(), file.as_deref()).await;
@@ -69,13 +69,10 @@ async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
         }
         Command::Watch { probe, until } => {
             let cluster = Cluster::connect(place).await?;
-            let run = next_run(&cluster, &probe, 0).await?;
-            return follow(&cluster, &run, until, Some(Live::new(Clock))).await;
+            return watch(&cluster, &probe, until, Some(Live::new(Clock))).await;
         }
         Command::Wait { probe, until } => {
-            let cluster = Cluster::connect(place).await?;
-            let run = next_run(&cluster, &probe, 0).await?;
-            return follow(&cluster, &run, until, None).await;
+            return watch(&Cluster::connect(place).await?, &probe, until, None).await;
         }
         Command::Report { run, output } => {
             let format: Format = output.parse().unwrap_or_default();
@@ -151,29 +148,41 @@ async fn run(
     }
     let name = manifest.as_ref().map(ResourceExt::name_any).or(name).unwrap_or_default();
     let before = cluster.all::<ConnectionProbe>().get_opt(&name).await?;
-    let status = before.as_ref().and_then(|probe| probe.status.clone()).unwrap_or_default();
-    let last = newest(&status).map_or(0, |(number, _)| number);
-    let generation = before.as_ref().and_then(|probe| probe.metadata.generation);
-    let starts = match &manifest {
-        Some(manifest) => cluster.apply(manifest).await?.metadata.generation != generation,
-        None => false,
+    let status = before.and_then(|probe| probe.status).unwrap_or_default();
+    let after = newest(&status).map_or(0, |(number, _)| number);
+    let token = Clock.now().to_string();
+    match &manifest {
+        Some(manifest) => cluster.apply(manifest, &token).await?,
+        None => cluster.request(&name, &token).await?,
+    }
+    let done = async {
+        let run = match next_run(&cluster, &name, after, Some(&token)).await? {
+            Ok(run) => run,
+            Err(exit) => return Ok(exit),
+        };
+        println!("{run} has started.");
+        if detach {
+            return Ok(Exit::Complete);
+        }
+        follow(&cluster, &run, until, Some(Live::new(Clock))).await
     };
-    if !starts {
-        let probe = before.with_context(|| format!("there is no probe {name}"))?;
-        if let Some(current) = &status.current_run {
-            bail!("run {} of {name} goes on: watch, wait for or cancel it", current.number);
+    within(until.timeout, &name, done).await
+}
+
+/// Follows the run that goes on, or else tells of the last one.
+async fn watch(
+    cluster: &Cluster,
+    probe: &str,
+    until: Until,
+    live: Option<Live>,
+) -> anyhow::Result<Exit> {
+    let done = async {
+        match next_run(cluster, probe, 0, None).await? {
+            Ok(run) => follow(cluster, &run, until, live).await,
+            Err(exit) => Ok(exit),
         }
-        if probe.spec.suspend == Some(true) {
-            bail!("{name} is suspended: nothing starts");
-        }
-        cluster.request(&name, &Clock.now().to_string()).await?;
-    }
-    let run = next_run(&cluster, &name, last).await?;
-    println!("{run} has started.");
-    if detach {
-        return Ok(Exit::Complete);
-    }
-    follow(&cluster, &run, until, Some(Live::new(Clock))).await
+    };
+    within(until.timeout, probe, done).await
 }
 
 /// Says what moved.
