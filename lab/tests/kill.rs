@@ -245,11 +245,13 @@ async fn a_pod_that_makes_way_for_another_is_measured_once_more() {
 async fn a_lost_node_is_no_drop_and_what_it_held_is_measured_once_more() {
     in_namespace(async |ns| {
         let _elsewhere = Elsewhere::new();
+        // Longer than a node that is back keeps its taint, which is up to five seconds: what tolerates the taint
+        // is put on it then.
         ns.apply_probe(
             "  duration: 15s\n  connections: 2\n\
              \x20 workloads: [{ name: short, idle: {}, duration: 1s }, { name: idle, idle: {} }]\n\
              \x20 podTemplate: { tolerations: [{ key: node.kubernetes.io/unreachable, \
-             effect: NoExecute, operator: Exists, tolerationSeconds: 1 }] }\n",
+             effect: NoExecute, operator: Exists, tolerationSeconds: 10 }] }\n",
         );
         eventually("the end of the short one", MINUTE, async || {
             let pods = ns.pods().await;

@@ -171,7 +171,8 @@ async fn case(ns: &Namespace, blow: Blow, moment: Moment) -> Result<Case> {
 
 /// A probe on the path where nothing cuts.
 fn to_hold(name: String, seconds: u64) -> ConnectionProbe {
-    let gone = json!({ "key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "tolerationSeconds": 2 });
+    // Longer than a node that is back keeps its taint.
+    let gone = json!({ "key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "tolerationSeconds": 10 });
     probe(
         name,
         json!({
