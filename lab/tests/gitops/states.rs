@@ -176,6 +176,18 @@ async fn scheduled_and_cancelled() {
 }
 
 #[tokio::test]
+async fn expectations_missed() {
+    in_namespace(async |ns| {
+        // It lives, and that is not what was expected.
+        ns.apply_probe(&format!("{SHORT}  expect: {{ survives: false }}\n"));
+        ns.condition("Ready", "True", "Measured", MINUTE).await;
+        ns.condition("ExpectationsMet", "False", "Missed", SOON).await;
+        seen("ConnectionProbe", "expectations-missed", &probe(&ns));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn connect_failed() {
     in_namespace(async |ns| {
         let wrong = r#"{"stringData":{"password":"wrong"}}"#;

@@ -18,7 +18,7 @@ use std::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Both paths, one of which ends idle clients after 20 seconds: first the target, then the control. The ladder's timer
-/// lies between two of its rungs. `refused` asks for a database that is not there.
+/// lies between two of its rungs. `refused` asks for a database that is not there. `timed` runs every minute.
 const PROBES: &str = "
 apiVersion: probes.pulpproject.org/v1alpha1
 kind: ConnectionProbe
@@ -28,6 +28,7 @@ spec:
   control: { host: postgres.databases.svc, port: 5432 }
   duration: 30s
   connections: 2
+  expect: { minLifetime: 45m }
   workloads:
   - { name: idle, idle: {} }
   - { name: beat, heartbeat: { interval: 5s } }
@@ -49,6 +50,16 @@ metadata: { name: refused }
 spec:
   target: { secretName: pulp-db, host: postgres.databases.svc, port: 5432, database: missing }
   duration: 5s
+  connections: 1
+  workloads: [{ name: idle, idle: {} }]
+---
+apiVersion: probes.pulpproject.org/v1alpha1
+kind: ConnectionProbe
+metadata: { name: timed }
+spec:
+  schedule: '* * * * *'
+  target: { secretName: pulp-db, host: postgres.databases.svc, port: 5432 }
+  duration: 1s
   connections: 1
   workloads: [{ name: idle, idle: {} }]
 ---
@@ -122,6 +133,9 @@ fn the_numbers_are_those_of_the_runs(ns: &Namespace, prometheus: &Prometheus) {
         26.0
     );
     assert_eq!(only("last_run_result", "probe=\"refused\", result=\"ConnectFailed\""), 1.0);
+    assert_eq!(only("expectations_met", "probe=\"cut\""), 0.0);
+    let explained = only("last_run_findings", "probe=\"cut\", cause=\"PoolerIdleTimeout\"");
+    assert_eq!(explained, 4.0, "what was idle, and the ladder's last rung");
     assert_eq!(only("stalled", "probe=\"refused\""), 1.0);
     assert_eq!(only("suspended", "probe=\"suspended\""), 1.0);
 
@@ -151,8 +165,9 @@ fn the_rules_are_evaluated(ns: &Namespace, prometheus: &Prometheus) {
         .map(|(labels, _)| format!("{} {}", labels["alertname"], labels["probe"]).replace('"', ""))
         .collect();
     assert!(told.contains(&"ConnectionProbeCutEarlier cut".to_owned()), "{told:?}");
+    assert!(told.contains(&"ConnectionProbeExpectationsNotMet cut".to_owned()), "{told:?}");
     assert!(told.contains(&"ConnectionProbeInconclusive refused".to_owned()), "{told:?}");
-    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,14 +254,14 @@ fn target(pod: &Pod) -> Option<Target> {
 /// were scraped.
 async fn follow(ns: &Namespace, prometheus: &Prometheus) -> Vec<String> {
     let ended = format!("connectionprobe_last_run_number{{probe_namespace=\"{}\"}}", ns.name);
-    eventually("the end of three runs, in Prometheus", 3 * MINUTE, async || {
+    eventually("the end of four probes' runs, in Prometheus", 3 * MINUTE, async || {
         let running = |pod: &Pod| {
             let phase = pod.status.as_ref().and_then(|status| status.phase.clone());
             phase.as_deref() == Some("Running")
         };
         let pods: Vec<Pod> = ns.pods().await.into_iter().filter(running).collect();
         prometheus.discovered("pods", &pods.iter().filter_map(target).collect::<Vec<_>>());
-        (prometheus.now(&ended).len() == 3).then_some(())
+        (prometheus.now(&ended).len() == 4).then_some(())
     })
     .await;
     // Scraped every second; growth shows from the second scrape on.
