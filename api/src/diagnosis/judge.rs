@@ -6,7 +6,12 @@ use super::{
     span::{Span, tolerance},
     verdict::{Remark, Rival, Verdict},
 };
-use crate::{close_form::TcpEnd, measurement::Placement, report::Outcome, run::MeasurementRecord};
+use crate::{
+    close_form::{CloseWord, TcpEnd},
+    measurement::Placement,
+    report::{ArmReport, Ending, Notifications, Outcome},
+    run::MeasurementRecord,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod silent;
@@ -125,11 +130,44 @@ impl<'p, 'a> Judge<'p, 'a> {
                 said_of.entry(cause).or_default().insert(crate::text::ending(ending));
             }
         }
+        for (workload, arm, heard) in self.deaf_until_cut() {
+            let verdict = verdicts.entry(Cause::NotificationsLost).or_insert_with(|| {
+                Verdict::new(Cause::NotificationsLost, Confidence::Strong, Vec::new())
+            });
+            verdict.count(workload, arm.counts.disconnected);
+            said_of
+                .entry(Cause::NotificationsLost)
+                .or_default()
+                .insert(crate::text::notifications(heard));
+        }
         for (cause, said) in said_of {
             let remarks = said.into_iter().take(2).map(Remark::Said);
             verdicts.entry(cause).and_modify(|verdict| verdict.remarks.extend(remarks));
         }
         verdicts.into_values().collect()
+    }
+
+    /// Workloads whose connections heard nothing of what their sender itself heard, though they were alive: they were cut
+    /// later, in ways that are noticed at once. Each missed two: one may have crossed the cut.
+    fn deaf_until_cut(&self) -> impl Iterator<Item = (&str, &ArmReport, &Notifications)> {
+        let at_once = |ending: &Ending| {
+            let form = ending.form.as_ref();
+            form.is_some_and(|form| !form.on_write && form.word != CloseWord::TimedOut)
+        };
+        self.path.reports.iter().filter_map(move |(report, arm)| {
+            let heard = arm.notifications.as_ref()?;
+            let each = arm.connections.max(1);
+            let deaf = heard.received == 0
+                && heard.heard_by_sender >= 2
+                && heard.expected >= each.saturating_mul(2);
+            let cut = |ending: &&Ending| ending.outcome == Outcome::Disconnected;
+            let mut cuts = arm.endings.iter().filter(cut).peekable();
+            (deaf && cuts.peek().is_some() && cuts.all(at_once)).then_some((
+                report.workload.as_str(),
+                *arm,
+                heard,
+            ))
+        })
     }
 
     /// The value of a timer that counts by this clock: nothing from one connection, or if they differ by more than so

@@ -5,6 +5,7 @@ use crate::{
     close_form::CloseWord,
     diagnosis::{
         Cause, Clock, Confidence,
+        lane::Lane,
         moment::{self, Moment},
         path::Successor,
         span::{APART, Span, tolerance},
@@ -82,16 +83,23 @@ impl Judge<'_, '_> {
         rivals.into_iter().for_each(|cause| verdict.doubt(Rival::Cause(cause)));
     }
 
-    /// What the form of all of these shows by itself.
+    /// What the form of all of these shows by itself. Who waits for a long answer sends nothing that could be reset: its
+    /// silence tells neither, beside others that sent something.
     fn of_form(&self, lanes: &[usize]) -> Option<Cause> {
-        let words = lanes.iter().filter_map(|i| self.path.lanes[*i].form()).map(|form| form.word);
-        let words: BTreeSet<CloseWord> = words.collect();
-        let later = |word: &CloseWord| matches!(word, CloseWord::RstOnWrite | CloseWord::TimedOut);
-        match (words.iter().all(later), words.contains(&CloseWord::TimedOut)) {
-            (false, _) => None,
-            (true, false) => Some(Cause::FlowForgotten),
-            (true, true) => Some(Cause::SilentDrop),
+        let lanes = || lanes.iter().map(|i| &self.path.lanes[*i]);
+        let word = |lane: &Lane<'_>| lane.form().map(|form| form.word);
+        let waits = |lane: &&Lane<'_>| {
+            word(lane) == Some(CloseWord::TimedOut) && lane.reach(Clock::Statement).is_some()
+        };
+        let later = |word: CloseWord| matches!(word, CloseWord::RstOnWrite | CloseWord::TimedOut);
+        if !lanes().filter_map(word).all(later) {
+            return None;
         }
+        let timed_out = |lane: &Lane<'_>| word(lane) == Some(CloseWord::TimedOut);
+        let (waiting, asking): (Vec<_>, Vec<_>) = lanes().partition(waits);
+        let telling = if asking.is_empty() { waiting } else { asking };
+        let dropped = telling.into_iter().any(timed_out);
+        Some(if dropped { Cause::SilentDrop } else { Cause::FlowForgotten })
     }
 
     fn at_one_moment(&self, moment: Moment<'_>) -> Verdict {
