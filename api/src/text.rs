@@ -4,6 +4,7 @@
 use crate::{
     close_form::{CloseForm, CloseWord},
     conditions::{Verdict, WaitingReason},
+    diagnosis::{Finding, short},
     lifetime::Lifetime,
     report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome, shorten},
     run::{ConnectionProbeRunStatus, WorkloadState},
@@ -107,6 +108,13 @@ pub fn notifications(told: &Notifications) -> String {
         "heard {received} of {expected} notifications ({sent} were sent{unsent}; the sender itself \
          heard {heard_by_sender})"
     )
+}
+
+/// A finding, as an event tells it.
+#[must_use]
+pub fn found(finding: &Finding) -> String {
+    let Finding { observed, meaning, page, .. } = finding;
+    format!("{page}: {}. {observed} {meaning}", short(finding))
 }
 
 /// `9 of 45 cut`, or why there is no such figure. The control is told apart.

@@ -4,6 +4,8 @@ use super::schedule::Slots;
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
     conditions::{self, State, WaitingReason},
+    diagnosis::Cause,
+    report::Arm,
     run::Interruption,
     text,
 };
@@ -65,6 +67,10 @@ pub(super) fn of_run(
         // What a person or a newer run ended is nobody's trouble.
         let warning = stalled && after.ended_early.is_none();
         told.push(tell(warning, if stalled { &reason } else { "RunEnded" }, "Report"));
+        told.extend(after.findings.iter().filter(|it| it.cause != Cause::NoCut).map(|finding| {
+            let (warning, note) = (finding.arm == Arm::Target, text::found(finding));
+            Announcement { note, ..tell(warning, finding.cause.as_str(), "Report") }
+        }));
     } else if was.is_none() {
         told.push(tell(false, "RunStarted", "Measure"));
     } else if stalled {

@@ -46,6 +46,17 @@ fn a_cut_is_told_when_a_pod_turns_unready_and_the_report_decides() {
 }
 
 #[test]
+fn each_finding_is_told_by_its_cause() {
+    let mut cluster = Cluster::running("idle");
+    cluster.ends(0, report("idle", 3, 20_300));
+    let told = cluster.plan().announcements;
+    let told: Vec<_> = told.iter().map(|it| (it.reason.as_str(), it.warning)).collect();
+    assert_eq!(told, [("RunEnded", false), ("PoolerIdleTimeout", true)]);
+    cluster.settle();
+    assert!(cluster.plan().announcements.is_empty(), "told once");
+}
+
+#[test]
 fn what_cut_the_control_is_never_told_as_the_targets() {
     let mut cluster = Cluster::running("idle");
     let mut both = report("idle", 1, 20_300);
