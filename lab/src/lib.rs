@@ -10,8 +10,10 @@
 )]
 
 pub mod audit;
+pub mod causes;
 pub mod certificates;
 pub mod cluster;
+pub mod device;
 pub mod elsewhere;
 pub mod haproxy;
 pub mod holding;

@@ -139,13 +139,18 @@ impl Postgres {
         panic!("the server does not come back");
     }
 
+    /// Shuts down by a signal, and comes back on the same port.
+    pub fn restart(&mut self, signal: &str) {
+        self.signal(signal);
+        self.server.wait();
+        self.server = serve(&self.folder);
+    }
+
     /// Shuts down politely and comes back on the same port as a standby, which only reads. Wants
     /// `wal_level = replica`.
     pub fn restart_as_standby(&mut self) {
-        self.signal("INT");
-        self.server.wait();
         _ = self.folder.write("data/standby.signal", "");
-        self.server = serve(&self.folder);
+        self.restart("INT");
     }
 
     /// What it logged.

@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 
 mod cutter;
+mod diagnosis;
 mod drop;
 mod figure;
 mod hold;
@@ -18,11 +19,12 @@ async fn main() -> Result<()> {
         usage::tell_whether_quiet(&area).await?;
         let (name, part) = area.split_once('.').map_or((&*area, None), |(n, p)| (n, Some(p)));
         let figures = match (name, part) {
+            ("diagnosis", None) => diagnosis::figures().await?,
             ("drop", None) => drop::figures().await?,
             ("hold", None) => hold::figures().await?,
             ("plan", None) => plan::figures().await?,
             ("operator", part) => operator::figures(part).await?,
-            _ => bail!("{area}: the areas are drop, hold, plan and operator"),
+            _ => bail!("{area}: the areas are diagnosis, drop, hold, plan and operator"),
         };
         figure::publish(&area, &figures)?;
     }
