@@ -23,7 +23,7 @@ check: ## Format, lints, pure tests, generated files in step (no root; a minute 
 test: ## Everything: check, real PostgreSQL and poolers, a real cluster (root; cold 50 min).
 	@lab/test
 
-bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold, plan or operator: one alone.
+bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold, plan, operator or diagnosis: one alone.
 	@lab/bench $(AREA)
 
 build: ## The release binaries, static.

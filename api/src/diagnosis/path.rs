@@ -15,6 +15,8 @@ pub(super) struct Path<'a> {
     pub(super) reports: Vec<(&'a Report, &'a ArmReport)>,
     pub(super) lanes: Vec<Lane<'a>>,
     pub(super) inventory: Option<&'a ArmInventory>,
+    /// When the inventory was taken, in milliseconds of the pod's wall clock.
+    asked: Option<i64>,
     /// How long connections were to be held at most, in milliseconds.
     pub(super) duration_ms: i64,
 }
@@ -45,6 +47,7 @@ impl<'a> Path<'a> {
             reports: Vec::new(),
             lanes: Vec::new(),
             inventory: status.inventory.iter().flat_map(|it| &it.arms).find(|it| it.arm == arm),
+            asked: status.inventory.as_ref().map(|it| it.taken_at.as_millisecond()),
             duration_ms: 0,
         };
         for report in status.reports() {
@@ -95,6 +98,7 @@ impl<'a> Path<'a> {
         let offset = before.clock_offset_ms.unwrap_or(0);
         let cut = self.lanes.iter().filter(|lane| lane.is_cut());
         let first_cut = cut.map(|lane| lane.ended.low).min()?;
+        let before_then = first_cut.max(self.asked.unwrap_or(i64::MIN));
         let all = self.reports.iter().filter_map(|(_, arm)| {
             let after = arm.reconnect.as_ref()?;
             let (was, is) = (before.started_at?, after.server_started_at?);
@@ -108,8 +112,8 @@ impl<'a> Path<'a> {
                 Successor::Another
             } else if later.abs() <= SAME_START_MS {
                 Successor::Same
-            } else if is.as_millisecond() - offset < first_cut - SAME_START_MS {
-                // It had been there all the time.
+            } else if is.as_millisecond() - offset < before_then - SAME_START_MS {
+                // It had been there all the time, or already when the other one was asked.
                 Successor::Another
             } else {
                 Successor::Restarted(is.as_millisecond() - offset)

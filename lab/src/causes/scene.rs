@@ -67,8 +67,9 @@ pub(super) async fn run(case: &Case, variation: Variation) -> Result<ConnectionP
     let mut second = None;
     if case.act == Act::Switch {
         // One that was started in the same moment could be the same server, by all that can be asked of it.
-        sleep(Duration::from_secs(4)).await;
+        sleep(Duration::from_secs(3)).await;
         second = Some(block_in_place(postgres));
+        sleep(Duration::from_secs(3)).await;
     }
     let (mut pgbouncer, mut haproxy) = (None, None);
     let port = match case.hop {
