@@ -188,3 +188,6 @@ fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -
 fn now() -> Timestamp {
     Timestamp::now()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Pods as the kubelet and the controllers describe them.
 
 use super::*;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn pod(status: &Value) -> Pod {
@@ -171,4 +172,25 @@ fn a_report_that_the_kubelet_cut_is_told_from_one_that_was_never_written() {
     let cut = "the kubelet cut its report to 3072 bytes, as the pod has 4 containers";
     assert_eq!(reason(&"{".repeat(3072)), cut);
     assert_eq!(reason(""), "Completed");
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_container_left_as_its_message_is_an_end(
+        bytes in proptest::collection::vec(any::<u8>(), 0..5000),
+        name in prop_oneof![Just(CONTAINER), Just(INVENTORY_CONTAINER)],
+        exit_code in any::<i32>(),
+    ) {
+        let message = String::from_utf8_lossy(&bytes);
+        let end = json!({ "exitCode": exit_code, "message": message, "finishedAt": "2026-11-23T10:00:05Z" });
+        let container = json!({
+            "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "terminated": end },
+        });
+        let pod = pod(&json!({
+            "phase": "Failed", "containerStatuses": [container.clone()], "initContainerStatuses": [container],
+        }));
+        let PodPhase::Ended(end) = distil(&pod).unwrap().phase else { panic!("it ended") };
+        prop_assert!(end.seen.chars().count() <= 300);
+    }
 }
