@@ -56,7 +56,10 @@ pub(super) fn of_run(
             && before.and_then(interrupted).is_none()
         {
             let note = text::again(&workload.workload, *reason);
-            told.push(Announcement { note, ..tell(false, reason.as_str(), "Repeat") });
+            // What has the same reason, action and object is taken for a repetition, and its note is lost.
+            let path = format!("status.workloads{{{}}}", workload.workload);
+            let run = Some(ObjectReference { field_path: Some(path), ..run.object_ref(&()) });
+            told.push(Announcement { note, run, ..tell(false, reason.as_str(), "Repeat") });
         }
     }
     if was.as_ref() == Some(&is) {

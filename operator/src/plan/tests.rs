@@ -105,6 +105,8 @@ fn an_evicted_workload_is_measured_once_more_and_its_evidence_is_kept() {
     cluster.evict(0, cluster::interrupted("idle", 1));
     let told = cluster.plan().announcements;
     assert_eq!((told[0].reason.as_str(), told[0].warning), ("Evicted", false));
+    let about = told[0].run.as_ref().and_then(|run| run.field_path.as_deref());
+    assert_eq!(about, Some("status.workloads{idle}"), "no repetition of another workload's");
     cluster.settle();
     assert!(cluster.plan().announcements.is_empty(), "each fact once");
     assert_eq!(cluster.ready(), "False Progressing");
