@@ -54,7 +54,7 @@ impl Exit {
         (
             Self::Inconclusive,
             PLUGIN,
-            "the run measured nothing, or can't go on without a person; the message says why",
+            "the run measured nothing, none comes, or it can't go on without a person; the message says why",
         ),
         (Self::TimedOut, PLUGIN, "the run had not ended within `--timeout`; it goes on"),
     ];
