@@ -5,7 +5,7 @@ use super::{
     document::{Block, Section, quote, span},
     table,
 };
-use crate::target::Target;
+use crate::{run::TriggerType, target::Target};
 
 /// The column of the table that holds texts of servers.
 const ERROR: usize = 4;
@@ -31,7 +31,10 @@ fn facts(story: &Story<'_>) -> Vec<String> {
     let namespace = run.metadata.namespace.as_deref();
     let namespace = namespace.map(|name| format!(" in namespace {}", quote(name)));
     let trigger = &run.spec.trigger;
-    let token = trigger.requested_at.as_ref().or(trigger.token.as_ref());
+    let token = match trigger.type_ {
+        TriggerType::Requested => trigger.requested_at.as_ref(),
+        _ => trigger.token.as_ref(),
+    };
     let token = token.map(|token| format!(" {}", quote(token)));
     let measurement = &run.spec.measurement.settled;
     let control = measurement.control.as_ref().map(|control| control.over(&measurement.target));
