@@ -147,19 +147,26 @@ async fn an_image_that_can_not_start_is_told_and_heals() {
 async fn a_drained_node_repeats_what_it_ended() {
     in_namespace(async |ns| {
         ns.apply_probe(
-            "  duration: 20s\n  connections: 2\n  workloads: [{ name: idle, idle: {} }]\n",
+            "  duration: 20s\n  connections: 2\n\
+             \x20 workloads: [{ name: idle, idle: {} }, { name: beat, heartbeat: { interval: 5s } }]\n",
         );
-        ns.holding(1).await;
+        ns.holding(2).await;
         let run = ns.runs().await[0].metadata.name.clone().unwrap();
         let selector = format!("--pod-selector=probes.pulpproject.org/run={run}");
         let said = kubectl(&["drain", "node0", &selector, "--timeout=60s"]);
         assert!(said.ok, "{}", said.text);
         interrupted(&ns, Inconclusive::Evicted).await;
         ns.condition("Reconciling", "True", "Unschedulable", SOON).await;
+        eventually("an event of each workload", SOON, async || {
+            let told = ns.kubectl(&["events"]).text;
+            let of = |workload: &str| told.contains(&format!("{workload}: The pod was evicted"));
+            (of("idle") && of("beat")).then_some(())
+        })
+        .await;
         assert!(kubectl(&["uncordon", "node0"]).ok);
         let status = ns.condition("Ready", "True", "Measured", Duration::from_secs(90)).await;
         let last = status.last_run.unwrap();
-        assert_eq!(last.result, "0 of 2 cut");
+        assert_eq!(last.result, "0 of 4 cut");
     })
     .await;
 }

@@ -8,13 +8,13 @@ use crate::{
     failing::Failing,
     metrics::Reconciled,
     observe::{Scope, World},
-    plan::{self, Plan},
+    plan::{self, Announcement, Plan},
 };
 use api::{ConnectionProbe, ConnectionProbeRunStatus, run::Versions};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use kube::{
-    Resource, ResourceExt,
+    ResourceExt,
     runtime::{
         Controller, WatchStreamExt,
         controller::{Action, Config},
@@ -156,8 +156,11 @@ async fn record_runs(
         if !act::record_run(context, &facts.run, status.clone()).await? {
             continue;
         }
-        let run = Some(facts.run.object_ref(&()));
-        let told = plan.announcements.iter().filter(|told| told.run == run);
+        // Whatever of it the event is about.
+        let of_run = |told: &&Announcement| {
+            told.run.as_ref().is_some_and(|run| run.name.as_ref() == Some(name))
+        };
+        let told = plan.announcements.iter().filter(of_run);
         announce::announce(&context.recorder, probe, told.cloned().collect()).await;
     }
     Ok(())

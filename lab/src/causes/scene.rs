@@ -42,7 +42,8 @@ pub struct Variation {
 /// All that a run needs; it goes when this is dropped.
 struct Scene {
     postgres: Postgres,
-    _second: Option<Postgres>,
+    /// Where a device leads after a switch.
+    second: Option<Postgres>,
     _pgbouncer: Option<PgBouncer>,
     _haproxy: Option<HaProxy>,
     devices: Vec<Device>,
@@ -105,18 +106,17 @@ pub(super) async fn run(case: &Case, variation: Variation) -> Result<ConnectionP
     let probe = start(folder.path(), &manifest)?;
     let mut scene = Scene {
         postgres: first,
-        _second: second,
+        second,
         _pgbouncer: pgbouncer,
         _haproxy: haproxy,
         devices,
         probe,
         folder,
     };
-    let other = scene._second.as_ref().map(|other| other.port);
     let began = Instant::now();
     let at = Duration::from_secs(time);
     let ended = async {
-        scene.act(case.act, at, other).await;
+        scene.act(case.act, at).await;
         while scene.probe.try_wait()?.is_none() {
             sleep(Duration::from_millis(200)).await;
         }
@@ -189,7 +189,7 @@ impl Scene {
     }
 
     /// Does it, while connections are held.
-    async fn act(&mut self, act: Act, at: Duration, other: Option<u16>) {
+    async fn act(&mut self, act: Act, at: Duration) {
         /// From the probe's start until its connections are open.
         const OPEN: Duration = Duration::from_secs(4);
         let terminate = |whom: &str| {
@@ -234,7 +234,7 @@ impl Scene {
             Act::CutAll => self.devices.iter().for_each(Device::cut),
             Act::LoseHost => self.devices.iter().take(1).for_each(Device::cut),
             Act::Switch => {
-                let other = other.unwrap_or_default();
+                let other = self.second.as_ref().map_or(0, |other| other.port);
                 self.devices.iter().for_each(|device| device.cut_over(other));
             }
             Act::Evict => send_signal(process, "TERM"),
