@@ -106,8 +106,9 @@ impl<'p, 'a> Judge<'p, 'a> {
 
     /// What connections show that were not cut.
     fn alive(&self) -> Vec<Verdict> {
-        let mut verdicts: BTreeMap<Cause, Verdict> = BTreeMap::new();
-        let mut said_of: BTreeMap<Cause, BTreeSet<String>> = BTreeMap::new();
+        let mut found: BTreeMap<Cause, (Verdict, BTreeSet<String>)> = BTreeMap::new();
+        let new =
+            |cause, confidence| (Verdict::new(cause, confidence, Vec::new()), BTreeSet::new());
         for outcome in [Outcome::RequestFailed, Outcome::Deaf, Outcome::ConnectFailed] {
             for (workload, ending) in self.path.endings(outcome) {
                 let said = ending.form.as_ref().and_then(|form| message::cause(&form.messages));
@@ -122,29 +123,24 @@ impl<'p, 'a> Judge<'p, 'a> {
                     _ if ending.n >= 2 => Confidence::Strong,
                     _ => Confidence::Likely,
                 };
-                let verdict = verdicts
-                    .entry(cause)
-                    .or_insert_with(|| Verdict::new(cause, confidence, Vec::new()));
+                let (verdict, seen) = found.entry(cause).or_insert_with(|| new(cause, confidence));
                 verdict.confidence = verdict.confidence.min(confidence);
                 verdict.count(workload, ending.n);
-                said_of.entry(cause).or_default().insert(crate::text::ending(ending));
+                seen.insert(crate::text::ending(ending));
             }
         }
         for (workload, arm, heard) in self.deaf_until_cut() {
-            let verdict = verdicts.entry(Cause::NotificationsLost).or_insert_with(|| {
-                Verdict::new(Cause::NotificationsLost, Confidence::Strong, Vec::new())
-            });
+            let cause = Cause::NotificationsLost;
+            let (verdict, seen) =
+                found.entry(cause).or_insert_with(|| new(cause, Confidence::Strong));
             verdict.count(workload, arm.counts.disconnected);
-            said_of
-                .entry(Cause::NotificationsLost)
-                .or_default()
-                .insert(crate::text::notifications(heard));
+            seen.insert(crate::text::notifications(heard));
         }
-        for (cause, said) in said_of {
-            let remarks = said.into_iter().take(2).map(Remark::Said);
-            verdicts.entry(cause).and_modify(|verdict| verdict.remarks.extend(remarks));
-        }
-        verdicts.into_values().collect()
+        let with_remarks = |(mut verdict, seen): (Verdict, BTreeSet<String>)| {
+            verdict.remarks.extend(seen.into_iter().take(2).map(Remark::Said));
+            verdict
+        };
+        found.into_values().map(with_remarks).collect()
     }
 
     /// Workloads whose connections heard nothing of what their sender itself heard, though they were alive: they were cut
