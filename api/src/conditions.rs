@@ -19,6 +19,18 @@ pub const EXPECTATIONS_MET: &str = "ExpectationsMet";
 /// A person must do something.
 pub const STALLED: &str = "Stalled";
 
+/// The condition of a type.
+#[must_use]
+pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whether a condition is there and True.
+#[must_use]
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    find(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
 /// The state of a probe or of a run: one row of the table of conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {

@@ -6,8 +6,12 @@
 use crate::{args::Until, cluster::Cluster, live::Live};
 use anyhow::bail;
 use api::{
-    ConnectionProbe, ConnectionProbeRun, ConnectionProbeStatus, conditions::STALLED, exit::Exit,
-    lifetime::ms, report::Inconclusive, text,
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeStatus,
+    conditions::{self, STALLED},
+    exit::Exit,
+    lifetime::ms,
+    report::Inconclusive,
+    text,
 };
 use std::{future::Future, time::Duration};
 use tokio::time;
@@ -93,7 +97,7 @@ fn obstacle(probe: &ConnectionProbe, token: Option<&str>) -> Option<(Exit, Strin
     if status.observed_generation != probe.metadata.generation {
         return None;
     }
-    let is_stalled = status.conditions.iter().any(|c| c.type_ == STALLED && c.status == "True");
+    let is_stalled = conditions::is_true(&status.conditions, STALLED);
     if is_stalled && status.current_run.is_none() {
         return Some((Exit::Misconfigured, status.summary.clone().unwrap_or_default()));
     }
@@ -139,7 +143,7 @@ async fn patiently<T>(ask: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Resul
 fn end(run: &ConnectionProbeRun, until: Until) -> Option<Exit> {
     let status = run.status.as_ref()?;
     if !status.has_ended() {
-        let stalled = status.conditions.iter().any(|c| c.type_ == STALLED && c.status == "True");
+        let stalled = conditions::is_true(&status.conditions, STALLED);
         return stalled.then_some(Exit::Inconclusive);
     }
     Some(match status.ended_early {

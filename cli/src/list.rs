@@ -1,7 +1,11 @@
 //! Probes and runs, one a line.
 
 use crate::args::Output;
-use api::{ConnectionProbe, ConnectionProbeRun, conditions::READY, text};
+use api::{
+    ConnectionProbe, ConnectionProbeRun,
+    conditions::{self, READY},
+    text,
+};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -32,7 +36,7 @@ pub(crate) fn probes(
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(probes.iter().map(|probe| {
         let status = probe.status.clone().unwrap_or_default();
-        let ready = status.conditions.into_iter().find(|condition| condition.type_ == READY);
+        let ready = conditions::find(&status.conditions, READY);
         let last = status.last_run;
         let of_last = |field: fn(&api::probe::LastRun) -> Option<String>| {
             last.as_ref().and_then(field).unwrap_or_default()
@@ -40,7 +44,7 @@ pub(crate) fn probes(
         vec![
             probe.namespace().unwrap_or_default(),
             probe.name_any(),
-            ready.map(|condition| condition.reason).unwrap_or_default(),
+            ready.map(|condition| condition.reason.clone()).unwrap_or_default(),
             of_last(|run| Some(run.result.clone())),
             of_last(|run| run.first_cut.clone()),
             of_last(|run| run.finding.clone()),

@@ -55,7 +55,7 @@ fn of_probe(sheet: &mut Sheet, id: [&str; 2], probe: &ConnectionProbe) {
     let [namespace, name] = id;
     let unknown = ConnectionProbeStatus::default();
     let status = probe.status.as_ref().unwrap_or(&unknown);
-    let condition = |type_| status.conditions.iter().find(|condition| condition.type_ == type_);
+    let condition = |type_| conditions::find(&status.conditions, type_);
     if let Some(ready) = condition(conditions::READY) {
         sheet.set(&STATE, &[namespace, name, &ready.reason], 1.0);
     }
@@ -94,7 +94,6 @@ fn of_last_run(
         for (workload, report) in status.arms(arm) {
             of_arm(sheet, [namespace, name, workload, arm.as_str()], report);
         }
-        let cuts = status.arms(arm).filter_map(|(_, report)| Some(report.cut_lifetime?.min_ms));
         // Of several findings with the same words, the sum.
         let mut explained: BTreeMap<(&str, &str), f64> = BTreeMap::new();
         for finding in status.findings.iter().filter(|finding| finding.arm == arm) {
@@ -105,6 +104,7 @@ fn of_last_run(
             let labels = [namespace, name, arm.as_str(), cause, confidence];
             sheet.set(&LAST_RUN_FINDINGS, &labels, n);
         }
+        let cuts = status.arms(arm).filter_map(|(_, report)| Some(report.cut_lifetime?.min_ms));
         if let Some(first) = cuts.min() {
             sheet.set(&LAST_RUN_FIRST_CUT, &[namespace, name, arm.as_str()], seconds(first));
         }

@@ -84,8 +84,8 @@ pub(super) fn of_run(
 
 /// The reason of Ready, and whether a person must do something.
 fn state(status: &ConnectionProbeRunStatus) -> Option<(String, bool)> {
-    let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY)?;
-    let stalled = status.conditions.iter().any(|c| c.type_ == conditions::STALLED);
+    let ready = conditions::find(&status.conditions, conditions::READY)?;
+    let stalled = conditions::is_true(&status.conditions, conditions::STALLED);
     Some((ready.reason.clone(), stalled))
 }
 
@@ -95,7 +95,7 @@ pub(super) fn of_trouble(
     after: &ConnectionProbeStatus,
 ) -> Option<Announcement> {
     let ready = |status: &ConnectionProbeStatus| {
-        let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY)?;
+        let ready = conditions::find(&status.conditions, conditions::READY)?;
         Some(ready.reason.clone())
     };
     let (was, is) = (probe.status.as_ref().and_then(ready), ready(after)?);

@@ -284,7 +284,7 @@ impl Cluster {
 
     pub(super) fn ready(&self) -> String {
         let conditions = self.status().conditions;
-        let ready = conditions.iter().find(|c| c.type_ == conditions::READY).unwrap();
+        let ready = conditions::find(&conditions, conditions::READY).unwrap();
         format!("{} {}", ready.status, ready.reason)
     }
 
