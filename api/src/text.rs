@@ -96,6 +96,46 @@ pub fn ending(ending: &Ending) -> String {
     }
 }
 
+/// What became of one connection, told when it ends.
+#[must_use]
+pub fn lane_ended(
+    lane: i32,
+    arm: Arm,
+    outcome: Outcome,
+    lifetime: Option<&Lifetime>,
+    seen: &str,
+) -> String {
+    let lane = format!("connection {lane}{}", beside(arm));
+    match outcome {
+        Outcome::Disconnected => {
+            let lived = lifetime.map(self::lifetime).unwrap_or_default();
+            format!("{lane} was cut after {lived}: {seen}")
+        }
+        other => format!("{lane}: {}: {seen}", other.as_str()),
+    }
+}
+
+/// What was seen of an end: its form, or else the detail, or else the reason.
+#[must_use]
+pub fn seen(
+    form: Option<&CloseForm>,
+    detail: Option<&str>,
+    reason: Option<Inconclusive>,
+) -> String {
+    let seen = form.map(self::form).or_else(|| detail.map(str::to_owned));
+    seen.or_else(|| reason.map(|reason| reason.as_str().to_owned()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// What follows a name on the path beside the measured one.
+#[must_use]
+pub fn beside(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Target => "",
+        Arm::Control => " (control)",
+    }
+}
+
 /// How many notifications came through.
 #[must_use]
 pub fn notifications(told: &Notifications) -> String {

@@ -196,17 +196,8 @@ fn lock(screen: &Mutex<Screen>) -> std::sync::MutexGuard<'_, Screen> {
 }
 
 fn words(end: &End) -> String {
-    let path = if end.arm == Arm::Control { " (control)" } else { "" };
-    let lived = end.lifetime.as_ref().map(text::lifetime).unwrap_or_default();
-    let seen = end.form.as_ref().map(text::form).or_else(|| end.detail.clone());
-    let seen = seen.or_else(|| end.reason.map(|reason| reason.as_str().to_owned()));
-    let seen = seen.unwrap_or_else(|| "unknown".to_owned());
-    match end.outcome {
-        Outcome::Disconnected => {
-            format!("connection {}{path} was cut after {lived}: {seen}", end.lane)
-        }
-        other => format!("connection {}{path}: {}: {seen}", end.lane, other.as_str()),
-    }
+    let seen = text::seen(end.form.as_ref(), end.detail.as_deref(), end.reason);
+    text::lane_ended(end.lane, end.arm, end.outcome, end.lifetime.as_ref(), &seen)
 }
 
 /// How long the run takes, in milliseconds.

@@ -6,7 +6,7 @@ use api::{
     measurement::Order,
     report::{Arm, Outcome},
     settings::WorkloadSettings,
-    text::mmss,
+    text::{beside, mmss},
 };
 use std::time::Duration;
 
@@ -119,10 +119,7 @@ impl Standing {
     }
 
     fn named(&self) -> impl Iterator<Item = (String, Row)> {
-        self.arms.iter().map(|(arm, row)| match arm {
-            Arm::Target => (self.workload.clone(), *row),
-            Arm::Control => (format!("{} (control)", self.workload), *row),
-        })
+        self.arms.iter().map(|(arm, row)| (format!("{}{}", self.workload, beside(*arm)), *row))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use api::{
     lifetime::ms,
-    report::{Arm, Inconclusive, Outcome},
+    report::{Inconclusive, Outcome},
     text,
 };
 use tokio::time::Instant;
@@ -76,15 +76,10 @@ fn words(event: &Event<'_>) -> Option<String> {
             format!("NOTIFY {number} failed: {why}")
         }
         Event::Reconnect { arm, after_ms, failure: None, .. } => {
-            format!("a new connection{} answered {after_ms} ms after the cut", of(*arm))
+            format!("a new connection{} answered {after_ms} ms after the cut", text::beside(*arm))
         }
         Event::Reconnect { arm, after_ms, failure: Some(why), .. } => {
-            format!("no new connection{} {after_ms} ms after the cut: {why}", of(*arm))
-        }
-        Event::Cut(story) => {
-            let lived = story.end.lifetime.map(|lifetime| text::lifetime(&lifetime));
-            let lived = lived.unwrap_or_default();
-            format!("{} was cut after {lived}: {}", lane(story), seen(story))
+            format!("no new connection{} {after_ms} ms after the cut: {why}", text::beside(*arm))
         }
         Event::Ended(Story { outcome: Outcome::Survived, .. })
         | Event::Ended(Story { reason: Some(Inconclusive::Interrupted), .. })
@@ -92,28 +87,10 @@ fn words(event: &Event<'_>) -> Option<String> {
         | Event::Connected { .. }
         | Event::Announced { failure: None, .. }
         | Event::Report { .. } => return None,
-        Event::Ended(story) => {
-            format!("{}: {}: {}", lane(story), story.outcome.as_str(), seen(story))
+        Event::Cut(story) | Event::Ended(story) => {
+            let Story { arm, outcome, form, detail, reason, end, .. } = story;
+            let seen = text::seen(*form, *detail, *reason);
+            text::lane_ended(end.lane, *arm, *outcome, end.lifetime.as_ref(), &seen)
         }
     })
-}
-
-fn lane(story: &Story<'_>) -> String {
-    format!("connection {}{}", story.end.lane, of(story.arm))
-}
-
-fn of(arm: Arm) -> &'static str {
-    match arm {
-        Arm::Target => "",
-        Arm::Control => " (control)",
-    }
-}
-
-fn seen(story: &Story<'_>) -> String {
-    match (story.form, story.detail, story.reason) {
-        (Some(form), ..) => text::form(form),
-        (None, Some(detail), _) => detail.to_owned(),
-        (None, None, Some(reason)) => reason.as_str().to_owned(),
-        (None, None, None) => "unknown".to_owned(),
-    }
 }

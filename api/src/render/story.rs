@@ -7,6 +7,7 @@ use crate::{
     report::{Arm, ArmReport},
     run::WorkloadResult,
     settings::WorkloadSettings,
+    text,
 };
 use std::borrow::Cow;
 
@@ -55,8 +56,5 @@ impl<'a> Story<'a> {
 
 /// A workload on a path.
 pub(crate) fn name(workload: &str, arm: Arm) -> String {
-    match arm {
-        Arm::Target => workload.to_owned(),
-        Arm::Control => format!("{workload} (control)"),
-    }
+    format!("{workload}{}", text::beside(arm))
 }
