@@ -1,5 +1,6 @@
 //! A device on the way that has a timer of its own, as a proxy, a load balancer or a firewall has.
 
+use crate::relay::Fault;
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
@@ -13,7 +14,7 @@ use tokio::{
     select,
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, interval, sleep, sleep_until},
+    time::{Instant, interval, sleep_until},
 };
 
 /// When it strikes.
@@ -37,17 +38,6 @@ pub enum Timer {
     Sweep(Duration, Duration),
 }
 
-/// What it does then, or when it is told to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Closes by a FIN.
-    Fin,
-    /// Forgets the flow, and resets what comes next.
-    Forget,
-    /// Lets nothing pass any more, and tells nobody.
-    Drop,
-}
-
 /// The device, on a port of loopback. With its connections it ends when it is dropped.
 pub struct Device {
     /// Where it listens.
@@ -62,20 +52,20 @@ struct Order {
     to: u16,
     /// How often all were cut.
     cuts: u32,
-    way: Way,
+    fault: Fault,
 }
 
 impl Device {
     /// Starts one before a port of 127.0.0.1.
-    pub async fn start(to: u16, timer: Timer, way: Way) -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), to, timer, way).await
+    pub async fn start(to: u16, timer: Timer, fault: Fault) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), to, timer, fault).await
     }
 
     /// Starts one at an address of its own.
-    pub async fn start_at(address: SocketAddr, to: u16, timer: Timer, way: Way) -> Self {
+    pub async fn start_at(address: SocketAddr, to: u16, timer: Timer, fault: Fault) -> Self {
         let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("its number");
-        let (order, orders) = watch::channel(Order { to, cuts: 0, way });
+        let (order, orders) = watch::channel(Order { to, cuts: 0, fault });
         let (counted, packets) = watch::channel(BTreeMap::new());
         let task = tokio::spawn(async move {
             let mut flows = JoinSet::new();
@@ -91,12 +81,12 @@ impl Device {
         Self { address, order, task }
     }
 
-    /// Cuts all that is open, in its way; from now on it leads to `to`.
+    /// Cuts all that is open, by its fault; from now on it leads to `to`.
     pub fn cut_over(&self, to: u16) {
         self.order.send_modify(|order| *order = Order { to, cuts: order.cuts + 1, ..*order });
     }
 
-    /// Cuts all that is open, in its way.
+    /// Cuts all that is open, by its fault.
     pub fn cut(&self) {
         self.order.send_modify(|order| order.cuts += 1);
     }
@@ -135,7 +125,7 @@ struct Clocks {
 
 impl Flow {
     async fn pass(mut self, mut client: TcpStream, mut orders: watch::Receiver<Order>) {
-        let Order { to, way, .. } = *orders.borrow_and_update();
+        let Order { to, fault, .. } = *orders.borrow_and_update();
         let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else {
             return;
         };
@@ -171,18 +161,7 @@ impl Flow {
             }
         }
         drop(server);
-        match way {
-            Way::Fin => {
-                let _ = client.shutdown().await;
-                // The client's own FIN would answer it, and that is the client's business.
-                sleep(Duration::from_secs(5)).await;
-            }
-            Way::Forget => {
-                let _ = client.read_u8().await;
-                let _ = client.set_zero_linger();
-            }
-            Way::Drop => std::future::pending().await,
-        }
+        fault.strike(client).await;
     }
 }
 

@@ -33,6 +33,28 @@ pub enum Fault {
     Forget,
 }
 
+impl Fault {
+    /// Does it to a client from which nothing is read any more.
+    pub(crate) async fn strike(self, mut client: TcpStream) {
+        match self {
+            Self::None => {}
+            // Our side alone: the client's own FIN would answer it, and that is the client's business.
+            Self::Fin => {
+                let _ = client.shutdown().await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+            Self::Rst => {
+                let _ = client.set_zero_linger();
+            }
+            Self::BlackHole => std::future::pending().await,
+            Self::Forget => {
+                let _ = client.read_u8().await;
+                let _ = client.set_zero_linger();
+            }
+        }
+    }
+}
+
 /// A relay on loopback. It ends when it is dropped.
 pub struct Relay {
     /// Its port on 127.0.0.1.
@@ -85,20 +107,5 @@ async fn relay(mut client: TcpStream, to: SocketAddr, mut fault: watch::Receiver
         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => None,
         fault = fault.wait_for(|fault| *fault != Fault::None) => fault.ok().map(|fault| *fault),
     };
-    match copied {
-        None | Some(Fault::None) => {}
-        // Our side alone: the client's own FIN would answer it, and that is the client's business.
-        Some(Fault::Fin) => {
-            let _ = client.shutdown().await;
-            tokio::time::sleep(Duration::from_secs(5)).await;
-        }
-        Some(Fault::Rst) => {
-            let _ = client.set_zero_linger();
-        }
-        Some(Fault::BlackHole) => std::future::pending().await,
-        Some(Fault::Forget) => {
-            let _ = client.read_u8().await;
-            let _ = client.set_zero_linger();
-        }
-    }
+    copied.unwrap_or_default().strike(client).await;
 }

@@ -1,6 +1,6 @@
 //! Causes that are injected for real, each with its label.
 
-use crate::device::Way;
+use crate::relay::Fault;
 use api::diagnosis::Cause;
 
 /// One case: what is on the way, what happens, and what is to be found.
@@ -13,7 +13,7 @@ pub struct Case {
     /// Lines of `postgresql.conf`. `{t}` is the time in seconds here and below, `{u}` another, longer one.
     pub(super) postgres: &'static str,
     pub(super) hop: Hop,
-    pub(super) device: Option<(Counts, Way)>,
+    pub(super) device: Option<(Counts, Fault)>,
     pub(super) act: Act,
 }
 
@@ -87,9 +87,9 @@ const fn device(
     name: &'static str,
     causes: &'static [&'static [Cause]],
     counts: Counts,
-    way: Way,
+    fault: Fault,
 ) -> Case {
-    Case { name, causes, device: Some((counts, way)), ..PLAIN }
+    Case { name, causes, device: Some((counts, fault)), ..PLAIN }
 }
 
 const fn act(name: &'static str, causes: &'static [&'static [Cause]], act: Act) -> Case {
@@ -150,15 +150,15 @@ pub const CASES: [Case; 41] = [
     hop("exhausted pool", &[], Hop::PgBouncer(SMALL_POOL)),
     hop("HAProxy timeout client, server", &[BYTES], Hop::HaProxy(CLIENT_AND_SERVER)),
     hop("HAProxy timeout tunnel", &[BYTES], Hop::HaProxy(TUNNEL)),
-    device("requests counted, FIN", &[REQUESTS], Counts::Requests, Way::Fin),
-    device("flows forgotten after silence", &[FORGOTTEN], Counts::Bytes, Way::Forget),
-    device("flows forgotten, keepalives count", &[FORGOTTEN], Counts::Packets, Way::Forget),
-    device("flows dropped after silence", &[DROPPED], Counts::Bytes, Way::Drop),
-    device("lifetime", &[LIFETIME], Counts::Age, Way::Fin),
-    device("lifetime that varies by 10 %", &[LIFETIME], Counts::VaryingAge, Way::Fin),
-    device("cap on statements", &[STATEMENT], Counts::Statement, Way::Fin),
-    device("silent cuts at random", &[], Counts::Random, Way::Fin),
-    device("sweep", &[SWEEP], Counts::Sweep, Way::Fin),
+    device("requests counted, FIN", &[REQUESTS], Counts::Requests, Fault::Fin),
+    device("flows forgotten after silence", &[FORGOTTEN], Counts::Bytes, Fault::Forget),
+    device("flows forgotten, keepalives count", &[FORGOTTEN], Counts::Packets, Fault::Forget),
+    device("flows dropped after silence", &[DROPPED], Counts::Bytes, Fault::BlackHole),
+    device("lifetime", &[LIFETIME], Counts::Age, Fault::Fin),
+    device("lifetime that varies by 10 %", &[LIFETIME], Counts::VaryingAge, Fault::Fin),
+    device("cap on statements", &[STATEMENT], Counts::Statement, Fault::Fin),
+    device("silent cuts at random", &[], Counts::Random, Fault::Fin),
+    device("sweep", &[SWEEP], Counts::Sweep, Fault::Fin),
     act("restart", &[RESTART], Act::Restart),
     act("immediate shutdown", &[RESTART], Act::ImmediateRestart),
     act("crash", &[CRASH], Act::Crash),
@@ -167,16 +167,16 @@ pub const CASES: [Case; 41] = [
     act("pg_terminate_backend by state", &[TERMINATED], Act::TerminateByState),
     act("pg_terminate_backend at random", &[TERMINATED], Act::TerminateAtRandom),
     Case {
-        device: Some((Counts::Nothing, Way::Fin)),
+        device: Some((Counts::Nothing, Fault::Fin)),
         ..act("proxy restarted", &[MOMENT], Act::CutAll)
     },
     act("one of two hosts lost", &[HOST], Act::LoseHost),
     Case {
-        device: Some((Counts::Nothing, Way::Fin)),
+        device: Some((Counts::Nothing, Fault::Fin)),
         ..act("switch to another server", &[FAILOVER], Act::Switch)
     },
     Case {
-        device: Some((Counts::Nothing, Way::Drop)),
+        device: Some((Counts::Nothing, Fault::BlackHole)),
         ..act("route lost", &[&[Cause::OneMoment, Cause::SilentDrop]], Act::CutAll)
     },
     act("eviction", &[], Act::Evict),
@@ -186,11 +186,11 @@ pub const CASES: [Case; 41] = [
     },
     // Two at once.
     Case {
-        device: Some((Counts::OldAge, Way::Fin)),
+        device: Some((Counts::OldAge, Fault::Fin)),
         ..server("idle_session_timeout and lifetime", &[SESSION, LIFETIME], IDLE_SESSION)
     },
     Case {
-        device: Some((Counts::OldAge, Way::Fin)),
+        device: Some((Counts::OldAge, Fault::Fin)),
         ..hop("HAProxy and lifetime", &[BYTES, LIFETIME], Hop::HaProxy(CLIENT_AND_SERVER))
     },
     Case {
@@ -215,11 +215,11 @@ pub const CASES: [Case; 41] = [
             "requests counted and idle_in_transaction",
             &[REQUESTS, IN_TRANSACTION],
             Counts::Requests,
-            Way::Fin,
+            Fault::Fin,
         )
     },
     Case {
-        device: Some((Counts::OldAge, Way::Forget)),
+        device: Some((Counts::OldAge, Fault::Forget)),
         ..hop(
             "client_idle_timeout and forgotten at an age",
             &[POOLER, &[Cause::FlowForgotten, Cause::MaxLifetime], DEAF],
@@ -232,7 +232,7 @@ pub const CASES: [Case; 41] = [
             "flows forgotten, and then all cut",
             &[&[Cause::FlowForgotten, Cause::OneMoment]],
             Counts::Bytes,
-            Way::Forget,
+            Fault::Forget,
         )
     },
 ];

@@ -2,10 +2,11 @@
 
 use super::case::{Act, Case, Counts, Hop};
 use crate::{
-    device::{Device, Timer, Way},
+    device::{Device, Timer},
     haproxy::HaProxy,
     pgbouncer::{self, PgBouncer},
     postgres::{self, Postgres},
+    relay::Fault,
     server::{free_port, send_signal},
 };
 use anyhow::{Context, Result, ensure};
@@ -87,9 +88,9 @@ pub(super) async fn run(case: &Case, variation: Variation) -> Result<ConnectionP
     };
     let mut devices = Vec::new();
     let mut host = ("127.0.0.1", port);
-    if let Some((counts, way)) = case.device {
+    if let Some((counts, fault)) = case.device {
         let timer = counts.timer(Duration::from_secs(time), Duration::from_secs(longer));
-        let device = Device::start(port, timer, way).await;
+        let device = Device::start(port, timer, fault).await;
         host.1 = device.address.port();
         devices.push(device);
     }
@@ -97,7 +98,7 @@ pub(super) async fn run(case: &Case, variation: Variation) -> Result<ConnectionP
         host = ("two-hosts", free_port());
         for last in [2, 3] {
             let address = SocketAddr::from(([127, 0, 0, last], host.1));
-            devices.push(Device::start_at(address, port, Timer::Off, Way::Fin).await);
+            devices.push(Device::start_at(address, port, Timer::Off, Fault::Fin).await);
         }
     }
     let folder = tempfile::tempdir()?;
