@@ -35,6 +35,7 @@ pub fn run(
         versions: Versions {
             operator: env!("CARGO_PKG_VERSION").to_owned(),
             image: "none: run by hand".to_owned(),
+            rds_image: None,
         },
     };
     let mut run = ConnectionProbeRun::new(name, spec);

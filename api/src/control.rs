@@ -1,6 +1,6 @@
 //! The second path: the same workloads, straight to the database.
 
-use crate::target::{SecretKeys, Target, Tls};
+use crate::target::{Auth, SecretKeys, Target, Tls};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +44,17 @@ pub struct Control {
     /// How the connection is encrypted and the server is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+
+    /// How a login is proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
 }
 
 impl Control {
     /// A control that inherits nothing more.
     pub(crate) fn of(target: Target) -> Self {
-        let Target { secret_name, keys, host, port, database, user, tls, read_pgbouncer_config: _ } =
-            target;
-        Self { secret_name: Some(secret_name), keys, host, port, database, user, tls }
+        let Target { secret_name, keys, host, port, database, user, tls, auth, .. } = target;
+        Self { secret_name: Some(secret_name), keys, host, port, database, user, tls, auth }
     }
 
     /// The target that it is, with what it inherits filled in.
@@ -67,6 +70,7 @@ impl Control {
             database: self.database.clone().or_else(|| target.database.clone()),
             user: self.user.clone().or_else(|| target.user.clone()),
             tls: self.tls.clone().or_else(|| target.tls.clone()),
+            auth: self.auth.or(target.auth),
             // The control is the path without a pooler.
             read_pgbouncer_config: None,
         }

@@ -172,6 +172,17 @@ pub struct Setting {
     pub default: Option<String>,
 }
 
+impl Setting {
+    /// Cuts its texts to what the schema allows.
+    pub(crate) fn bound(&mut self) {
+        shorten(&mut self.name, 48);
+        shorten(&mut self.value, 32);
+        self.unit.iter_mut().for_each(|unit| shorten(unit, 8));
+        self.source.iter_mut().for_each(|source| shorten(source, 24));
+        self.default.iter_mut().for_each(|default| shorten(default, 32));
+    }
+}
+
 /// Entries of a list.
 const MAX_ENTRIES: usize = 32;
 
@@ -241,13 +252,7 @@ impl Inventory {
 
     /// Cuts every text to what the schema allows, and sentences to `length`.
     fn shorten_texts(&mut self, length: usize) {
-        for setting in self.settings() {
-            shorten(&mut setting.name, 48);
-            shorten(&mut setting.value, 32);
-            setting.unit.iter_mut().for_each(|unit| shorten(unit, 8));
-            setting.source.iter_mut().for_each(|source| shorten(source, 24));
-            setting.default.iter_mut().for_each(|default| shorten(default, 32));
-        }
+        self.settings().for_each(Setting::bound);
         self.problem.iter_mut().for_each(|problem| shorten(problem, length));
         for arm in &mut self.arms {
             let names = arm.pgbouncer.iter_mut().flat_map(|it| &mut it.at_default);

@@ -5,6 +5,7 @@
 //! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`.
 //! - [`measurement`], [`target`], [`control`], [`workload`], [`preset`], [`tcp`], [`pod_template`]: what is
 //!   measured, as a user writes it.
+//! - [`rds_proxy`]: where a proxy of AWS is asked for its own facts, and what it told.
 //! - [`manifest`]: the same from a file, held to the schema without an API server.
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
@@ -43,6 +44,7 @@ pub mod pattern;
 pub mod pod_template;
 pub mod preset;
 pub mod probe;
+pub mod rds_proxy;
 pub mod render;
 pub mod report;
 pub mod run;

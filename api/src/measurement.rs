@@ -1,8 +1,8 @@
 //! The part of a probe that is measured: a change to it starts a run.
 
 use crate::{
-    control::Control, pod_template::PodTemplate, preset::Preset, schema, target::Target, tcp::Tcp,
-    workload::Workload,
+    control::Control, pod_template::PodTemplate, preset::Preset, rds_proxy::RdsProxy, schema,
+    target::Target, tcp::Tcp, workload::Workload,
 };
 use kube::core::Duration;
 use schemars::JsonSchema;
@@ -23,6 +23,10 @@ pub struct Measurement {
     /// its own, neither `keys` nor `host` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
+
+    /// The RDS Proxy on the measured path, to ask AWS about. Absent: AWS is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rds_proxy: Option<RdsProxy>,
 
     /// See [`Preset`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,8 @@
 //! Names, labels and annotations. A child's name is a function of what it is for, so creating it
 //! twice is harmless.
 
+use crate::rds_proxy::request::Moment;
+
 /// The API group of both resources.
 pub const GROUP: &str = "probes.pulpproject.org";
 /// Value of `app.kubernetes.io/managed-by` on everything the operator makes.
@@ -17,6 +19,8 @@ pub const PROBE_ANNOTATION: &str = "probes.pulpproject.org/probe-name";
 pub const RUN_LABEL: &str = "probes.pulpproject.org/run";
 /// Label on Jobs and pods: the attempt, from 1.
 pub const ATTEMPT_LABEL: &str = "probes.pulpproject.org/attempt";
+/// Label on Jobs and pods that ask AWS about an RDS Proxy: `before` or `after`.
+pub const RDS_PROXY_LABEL: &str = "probes.pulpproject.org/rds-proxy";
 /// Label that the Job controller sets on the pods of an Indexed Job.
 pub const INDEX_LABEL: &str = "batch.kubernetes.io/job-completion-index";
 /// Label and selector of everything that belongs to a probe.
@@ -41,6 +45,12 @@ pub fn run_prefix(probe: &str, uid: &str) -> String {
 #[must_use]
 pub fn job_name(run: &str, attempt: i32) -> String {
     format!("{}{attempt}", job_prefix(run))
+}
+
+/// `<run name>-before` or `-after`: the Job that asks AWS then.
+#[must_use]
+pub fn rds_job_name(run: &str, moment: Moment) -> String {
+    format!("{}{}", job_prefix(run), moment.as_str())
 }
 
 /// What the names of a run's Jobs begin with.
@@ -79,6 +89,9 @@ mod tests {
         let run = run_name(&long, "0f1e2d3c-aaaa", 1_234_567);
         assert_eq!(run, format!("{}-0f1e2-1234567", "a".repeat(39)));
         assert!(job_name(&run_name(&"x".repeat(253), "0f1e2d3c", 99_999), 99).len() <= 57);
+        let asking =
+            rds_job_name(&run_name(&"x".repeat(253), "0f1e2d3c", 9_999_999), Moment::Before);
+        assert!(asking.len() <= 63, "the Job controller labels its pods with it");
         assert_eq!(run_name("pulp.955", "0f1e2d3c", 1), "pulp-955-0f1e2-1");
     }
 

@@ -34,6 +34,10 @@ mod fit;
         .message("write the time zone as timeZone: Europe/Prague, beside the schedule"),
     validation = Rule::new("!has(self.spec.podTemplate) || !has(self.spec.podTemplate.affinity) || !has(self.spec.podTemplate.affinity.podAffinity) || (has(self.spec.placement) && self.spec.placement == 'Spread')")
         .message("placement SameNode is a podAffinity itself: write placement: Spread beside one of your own"),
+    validation = Rule::new("has(self.spec.rdsProxy) || !((has(self.spec.target.auth) && self.spec.target.auth == 'AwsIam') || (has(self.spec.control) && has(self.spec.control.auth) && self.spec.control.auth == 'AwsIam'))")
+        .message("auth AwsIam signs tokens in the account of rdsProxy: write rdsProxy with name, region and serviceAccountName"),
+    validation = Rule::new("!has(self.spec.rdsProxy) || !has(self.spec.rdsProxy.serviceAccountName) || !has(self.spec.podTemplate) || !has(self.spec.podTemplate.serviceAccountName) || self.spec.rdsProxy.serviceAccountName == self.spec.podTemplate.serviceAccountName || !((has(self.spec.target.auth) && self.spec.target.auth == 'AwsIam') || (has(self.spec.control) && has(self.spec.control.auth) && self.spec.control.auth == 'AwsIam'))")
+        .message("with auth AwsIam the probe pods run as rdsProxy.serviceAccountName: write the same in podTemplate.serviceAccountName, or remove it"),
     doc = "Measures how long PostgreSQL connections live on a path, and how they end. Applying one starts a run; changing the measured part or runID starts another; a schedule starts them by the clock.",
     printcolumn(
         name = "Ready",

@@ -5,6 +5,7 @@ use crate::{
     conditions::Verdict,
     diagnosis::Finding,
     measurement::Measurement,
+    rds_proxy::RdsProxyStatus,
     report::{Arm, ArmReport, Counts, Inconclusive, Outcome, Report},
     schema,
 };
@@ -107,6 +108,10 @@ pub struct Versions {
     /// Image of the probe pods.
     #[schemars(length(max = 512))]
     pub image: String,
+    /// Image of the pods that ask AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub rds_image: Option<String>,
 }
 
 /// How far the run is, and what it found.
@@ -166,6 +171,9 @@ pub struct ConnectionProbeRunStatus {
     /// with the first status that is written after the pods have started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+    /// What AWS told of the RDS Proxy, where the probe has `rdsProxy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rds_proxy: Option<RdsProxyStatus>,
 }
 
 /// What is known of one workload.

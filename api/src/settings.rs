@@ -5,7 +5,7 @@ use crate::{
     measurement::{Client, DEFAULT_CA_KEY, Measurement, Order},
     pattern::{LANES_PER_RUNG, Pattern, millis},
     report::Arm,
-    target::{SecretKeys, Target, TlsMode},
+    target::{Auth, SecretKeys, Target, TlsMode},
     tcp::Tcp,
     workload::{DEFAULT_STATEMENT, Workload},
 };
@@ -59,6 +59,9 @@ pub struct TargetSettings {
     /// Name of the Secret with the client certificate, if the manifest names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_secret: Option<String>,
+    /// How a login is proved.
+    #[serde(default)]
+    pub auth: Auth,
     /// Whether PgBouncer's SHOW CONFIG is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_pgbouncer_config: Option<bool>,
@@ -221,6 +224,7 @@ impl TargetSettings {
                 .tls
                 .as_ref()
                 .and_then(|tls| tls.certificate_secret_name.clone()),
+            auth: target.auth.unwrap_or_default(),
             read_pgbouncer_config: target.read_pgbouncer_config,
         })
     }

@@ -5,8 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The PostgreSQL endpoint that is measured: a proxy, a pooler, a load balancer or a server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.auth) || self.auth != 'AwsIam' || !has(self.tls) || !has(self.tls.mode) || !(self.tls.mode in ['Disable', 'Prefer'])")
+        .message("auth AwsIam sends its token only to a server that TLS has verified: write tls.mode VerifyFull and its CA")
+)]
 pub struct Target {
     /// Name of a Secret in the probe's namespace with the credentials. The kubelet mounts it into
     /// the probe pod; the operator never reads it. Common key names are found by themselves
@@ -47,11 +51,27 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
+    /// See [`Auth`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+
     /// Whether the run's inventory includes PgBouncer's own timers: the probe logs in to PgBouncer's
     /// database `pgbouncer` once, as the same role, and sends SHOW CONFIG. The role must be among
     /// PgBouncer's stats_users or admin_users. Absent: no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_pgbouncer_config: Option<bool>,
+}
+
+/// How a login is proved: Password when absent, the Secret's. AwsIam: a token that is signed for each login
+/// (AWS documentation, "IAM database authentication"), in the account of `rdsProxy`; the Secret needs no password,
+/// and TLS has to verify the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Auth {
+    /// The Secret's password.
+    #[default]
+    Password,
+    /// A token of AWS IAM.
+    AwsIam,
 }
 
 /// Names of the keys of a Secret.

@@ -6,6 +6,7 @@ use crate::{
     conditions::{Verdict, WaitingReason},
     diagnosis::{Finding, short},
     lifetime::Lifetime,
+    rds_proxy::request::Moment,
     report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome, shorten},
     run::{ConnectionProbeRunStatus, WorkloadState},
     settings::Invalid,
@@ -181,6 +182,40 @@ pub fn progressing(number: i64, until: Option<Timestamp>) -> String {
     match until {
         Some(until) => format!("Run {number} is measuring, until about {}.", clock(until)),
         None => format!("Run {number} is measuring."),
+    }
+}
+
+/// The connections have ended, and CloudWatch's metrics are still to come.
+#[must_use]
+pub fn asks_aws(number: i64) -> String {
+    format!(
+        "All connections of run {number} have ended; AWS is asked about the proxy, whose metrics come minutes late."
+    )
+}
+
+/// Why AWS told nothing of the proxy.
+#[must_use]
+pub fn aws_not_asked(moment: Moment, seen: &str) -> String {
+    let when = match moment {
+        Moment::Before => "at the beginning of",
+        Moment::After => "after",
+    };
+    let mut problem =
+        format!("AWS could not be asked {when} the run: {}.", seen.trim_end_matches('.'));
+    shorten(&mut problem, 300);
+    problem
+}
+
+/// What was seen of a pod that asks AWS, where Kubernetes says nothing of it.
+#[must_use]
+pub fn without_answer(started: Option<bool>) -> &'static str {
+    match started {
+        None => {
+            "its pod was not made: the service account of spec.rdsProxy is missing, or a quota or policy refuses it; \
+             see kubectl describe job"
+        }
+        Some(false) => "its pod did not start in time",
+        Some(true) => "its pod did not end in time",
     }
 }
 

@@ -95,7 +95,7 @@ fn run(probe: ConnectionProbe) -> ConnectionProbeRun {
         number: 1,
         trigger: Trigger::new(TriggerType::Created),
         measurement: MeasurementRecord { settled: as_written.settled(), as_written },
-        versions: Versions { operator: "1".into(), image: "i".into() },
+        versions: Versions { operator: "1".into(), image: "i".into(), rds_image: None },
     };
     ConnectionProbeRun::new("run-1", spec)
 }

@@ -4,7 +4,7 @@
 
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
-    Inventory, Report, diagnosis::Finding,
+    Inventory, Report, diagnosis::Finding, rds_proxy::Evidence,
 };
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
@@ -85,6 +85,11 @@ fn a_runs_status_has_at_most_128_kib() {
     status.workloads.iter_mut().for_each(|workload| workload.report = Some(report.clone()));
     let inventory = serde_json::to_string(&status.inventory).unwrap();
     status.inventory = Some(Inventory::parse(&inventory).unwrap());
+    let proxy = status.rds_proxy.as_mut().unwrap();
+    for evidence in [&mut proxy.before, &mut proxy.after] {
+        let told = serde_json::to_string(evidence).unwrap();
+        *evidence = Some(Evidence::parse(&told).unwrap());
+    }
     Finding::fit(&mut status.findings);
     let size = serde_json::to_string(&status).unwrap().len();
     println!("run: {size} bytes");

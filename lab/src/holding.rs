@@ -7,7 +7,7 @@ use api::{
     pattern::Pattern,
     report::{Ending, LaneEnd, Report},
     settings::{Settings, TargetSettings, TcpSettings, WorkloadSettings},
-    target::TlsMode,
+    target::{Auth, TlsMode},
 };
 use jiff::Timestamp;
 use probe::{clock::Clock, exit::Exit, inventory, mounts::Mounts, run, run::Setup, voice::Output};
@@ -42,6 +42,7 @@ impl Holding {
             tls_mode: Some(TlsMode::Disable),
             ca: None,
             certificate_secret: None,
+            auth: Auth::Password,
             read_pgbouncer_config: None,
         };
         let workload = WorkloadSettings {

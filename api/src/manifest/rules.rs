@@ -9,7 +9,7 @@ use std::time;
 /// A rule, for the value that it stands beside.
 type Rule = fn(&Value) -> bool;
 
-const RULES: [(&str, Rule); 15] = [
+const RULES: [(&str, Rule); 19] = [
     ("write a duration from", is_duration),
     ("write either preset or workloads", |probe| {
         has(probe, "/spec/preset") != has(probe, "/spec/workloads")
@@ -50,6 +50,20 @@ const RULES: [(&str, Rule); 15] = [
             .into_iter()
             .any(|it| has(expect, it))
     }),
+    ("write either serviceAccountName or", |proxy| {
+        has(proxy, "/serviceAccountName") != has(proxy, "/credentialsSecretName")
+    }),
+    ("auth AwsIam signs", |probe| has(probe, "/spec/rdsProxy") || !signs_in_by_iam(probe)),
+    ("auth AwsIam sends", |target| {
+        let unverified =
+            ["Disable", "Prefer"].into_iter().any(|mode| is(target, "/tls/mode", mode));
+        !is(target, "/auth", "AwsIam") || !unverified
+    }),
+    ("with auth AwsIam the probe pods", |probe| {
+        let own = probe.pointer("/spec/podTemplate/serviceAccountName");
+        let account = probe.pointer("/spec/rdsProxy/serviceAccountName");
+        own.is_none() || account.is_none() || own == account || !signs_in_by_iam(probe)
+    }),
     ("caKey needs", |tls| !has(tls, "/caKey") || has_ca(tls)),
     ("mode Disable uses no CA", |tls| !is(tls, "/mode", "Disable") || !has_ca(tls)),
     ("mode Disable shows no certificate", |tls| {
@@ -77,6 +91,10 @@ fn is_or_absent(value: &Value, field: &str, word: &str) -> bool {
 
 fn has_ca(tls: &Value) -> bool {
     has(tls, "/caConfigMapName") || has(tls, "/caSecretName")
+}
+
+fn signs_in_by_iam(probe: &Value) -> bool {
+    ["/spec/target/auth", "/spec/control/auth"].into_iter().any(|auth| is(probe, auth, "AwsIam"))
 }
 
 fn is_duration(value: &Value) -> bool {

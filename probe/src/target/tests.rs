@@ -3,7 +3,7 @@ use crate::{mounts::Keys, scrub::Scrubber};
 use api::{
     report::ProblemReason,
     settings::{CaKind, CaSource},
-    target::SecretKeys,
+    target::{Auth, SecretKeys},
 };
 use rcgen::{CertificateParams, KeyPair};
 
@@ -22,6 +22,7 @@ fn target() -> TargetSettings {
         tls_mode: None,
         ca: None,
         certificate_secret: None,
+        auth: Auth::Password,
         read_pgbouncer_config: None,
     }
 }
