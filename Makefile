@@ -6,6 +6,8 @@ CARGO ?= cargo
 TARGET := x86_64-unknown-linux-gnu
 BIN := target/$(TARGET)/release
 IMAGE ?= localhost/connection-probe:dev
+# Beside it, as the operator finds it by itself.
+RDS_IMAGE ?= $(shell echo '$(IMAGE)' | sed 's/:[^:/]*$$/-rds&/')
 # Static, for an image from scratch. Its own folder of target/, so it does not disturb other builds.
 STATIC := RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(TARGET)
 
@@ -27,10 +29,11 @@ bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold,
 	@lab/bench $(AREA)
 
 build: ## The release binaries, static.
-	$(STATIC) -p operator -p probe -p cli
+	$(STATIC) -p operator -p probe -p cli -p rds
 
-images: build ## The image. IMAGE=registry/name:tag PUSH=1 pushes it to your registry; else it goes into the lab.
+images: build ## The images. IMAGE=registry/name:tag PUSH=1 pushes it to your registry; else it goes into the lab.
 	PUSH=$(PUSH) lab/image $(IMAGE) $(BIN)/connection-probe-operator $(BIN)/connection-probe
+	PUSH=$(PUSH) CONTAINERFILE=rds/Containerfile lab/image $(RDS_IMAGE) $(BIN)/connection-probe-rds /etc/ssl/certs/ca-certificates.crt
 
 deploy: ## The manifests, CRDs included, with IMAGE=…, on standard output: make -s deploy IMAGE=… | kubectl apply -f -
 	@sed 's|localhost/connection-probe:dev|$(IMAGE)|g' deploy/install.yaml

@@ -5,7 +5,7 @@ PACKAGES=(
   containerd runc containernetworking-plugins iptables conntrack iproute2 procps util-linux # the node
   dnsmasq-base openssl curl                                                                 # names, certificates, health
   postgresql pgbouncer haproxy                                                              # what is probed
-  buildah gcc libc6-dev                                                                     # images
+  buildah gcc libc6-dev ca-certificates                                                     # images
   python3-venv                                                                              # what is measured beside the probe
   prometheus                                                                                # what reads the metrics; promtool
 )

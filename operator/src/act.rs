@@ -36,6 +36,10 @@ pub(crate) async fn act(
             let made = create(context, &namespace, &job, run.uid()).await?;
             Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
         }
+        Action::AskAws { run, request } => {
+            let made = create(context, &namespace, &job::asking(run, request), run.uid()).await?;
+            Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
+        }
         // Foreground: the Job stays until its pods are gone and have said their last words.
         Action::DeleteJob { name } => {
             let how = DeleteParams::foreground();

@@ -1,6 +1,10 @@
 //! What was observed of a probe's runs: facts, not Kubernetes objects.
 
-use api::{ConnectionProbeRun, Inventory, Report, report::Inconclusive};
+use api::{
+    ConnectionProbeRun, Inventory, Report,
+    rds_proxy::{Evidence, request::Moment},
+    report::Inconclusive,
+};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -13,6 +17,8 @@ pub(crate) struct RunFacts {
     pub(crate) jobs: Vec<JobFacts>,
     /// Its pods, also those that are gone and whose last words were heard.
     pub(crate) pods: Vec<PodFacts>,
+    /// Its Jobs that ask AWS, with what came of them.
+    pub(crate) asked: Vec<AskFacts>,
 }
 
 impl RunFacts {
@@ -47,6 +53,32 @@ pub(crate) struct JobFacts {
     pub(crate) finished_at: Option<Timestamp>,
     /// Whether it is being deleted.
     pub(crate) deleting: bool,
+}
+
+/// A Job that asks AWS about the proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AskFacts {
+    /// When in the run it asks.
+    pub(crate) moment: Moment,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it was complete or failed.
+    pub(crate) finished_at: Option<Timestamp>,
+    /// What its newest pod says; nothing before there is one.
+    pub(crate) answer: Option<Answer>,
+}
+
+/// How far a pod is that asks AWS.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// It has not started, and this is why, if that is known.
+    Starting(Option<String>),
+    /// It asks.
+    Asking,
+    /// It has ended with evidence.
+    Told(Box<Evidence>),
+    /// It has ended without: what it or the kubelet said.
+    Silent(String),
 }
 
 /// A pod of a run.

@@ -29,7 +29,10 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use std::{collections::BTreeMap, time::Duration};
 
+mod asking;
 mod placement;
+
+pub(crate) use asking::asking;
 
 /// Where the kubelet puts Secrets, a folder each.
 const SECRETS: &str = "/etc/connection-probe/secrets";
@@ -68,7 +71,7 @@ pub(crate) fn job(
     let lanes = chosen().map(|workload| workload.connections).max().unwrap_or_default()
         * settings.arms().count();
     let name = names::job_name(&run.name_any(), attempt);
-    let labels = labels(run, attempt);
+    let labels = labels(run, (ATTEMPT_LABEL, attempt.to_string()));
     let annotations = annotations(run, workloads);
     Ok(Job {
         metadata: ObjectMeta {
@@ -108,14 +111,15 @@ pub(crate) fn job(
     })
 }
 
-fn labels(run: &ConnectionProbeRun, attempt: i32) -> BTreeMap<String, String> {
+/// What tells whose it is; `which` among the run's Jobs it is, by this label.
+fn labels(run: &ConnectionProbeRun, which: (&str, String)) -> BTreeMap<String, String> {
     let probe = run.annotations().get(PROBE_ANNOTATION).map(String::as_str).unwrap_or_default();
     BTreeMap::from([
         ("app.kubernetes.io/name".to_owned(), "connection-probe".to_owned()),
         (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
         (PROBE_LABEL.to_owned(), names::probe_label(probe)),
         (RUN_LABEL.to_owned(), run.name_any()),
-        (ATTEMPT_LABEL.to_owned(), attempt.to_string()),
+        (which.0.to_owned(), which.1),
     ])
 }
 
@@ -176,14 +180,7 @@ fn pod(
         automount_service_account_token: Some(false),
         // Every Service of the namespace as a variable, "PG*" ones among them, is no help.
         enable_service_links: Some(false),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(restricted_pod()),
         node_selector: Some(node_selector),
         tolerations: Some(tolerations),
         affinity: Some(placement::affinity(placement, affinity, (&run.name_any(), attempt), node)),
@@ -266,27 +263,47 @@ fn base(
             value_from: None,
         }]),
         resources: Some(resources),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(true),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
-            ..SecurityContext::default()
-        }),
+        security_context: Some(restricted()),
         volume_mounts: Some(mounts.iter().map(|(_, mount)| mount.clone()).collect()),
         ..Container::default()
+    }
+}
+
+/// What Pod Security `restricted` asks of a pod.
+fn restricted_pod() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            localhost_profile: None,
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// What it asks of a container, and a file system that nobody writes to.
+fn restricted() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        ..SecurityContext::default()
     }
 }
 
 /// Memory for a base and for the lanes: a connection under TLS takes 10.5 kB.
 fn default_resources(lanes: usize) -> ResourceRequirements {
     let memory = |base: usize| format!("{}Mi", base + lanes / 64);
-    let (requested, limit) = (memory(64), memory(256));
+    resources(&memory(64), &memory(256))
+}
+
+fn resources(requested: &str, limit: &str) -> ResourceRequirements {
     let quantities = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned()))).collect())
     };
     ResourceRequirements {
-        requests: quantities(&[("cpu", "50m"), ("memory", &requested)]),
-        limits: quantities(&[("memory", &limit)]),
+        requests: quantities(&[("cpu", "50m"), ("memory", requested)]),
+        limits: quantities(&[("memory", limit)]),
         claims: None,
     }
 }

@@ -44,6 +44,10 @@ struct Args {
     /// Image of the probe pods: the one that this operator runs from.
     #[arg(long, env = "PROBE_IMAGE")]
     probe_image: String,
+    /// Image of the pods that ask AWS about an RDS Proxy. Absent: the probe image's name with `-rds` after it, and its
+    /// tag.
+    #[arg(long, env = "RDS_IMAGE")]
+    rds_image: Option<String>,
     /// Namespaces whose probes are run, separated by commas. Absent or empty: all namespaces, which needs
     /// a ClusterRole where these need a Role in each.
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
@@ -71,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
     let client = client::client(metrics.clone()).await?;
     let http = tokio::spawn(http::serve(args.listen, metrics.clone()));
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
+    let rds_image = args.rds_image.clone().unwrap_or_else(|| beside(&args.probe_image));
     let context = |namespace| {
         Arc::new(Context {
             scope: Scope { client: client.clone(), namespace, metrics: metrics.clone() },
@@ -80,6 +85,7 @@ async fn main() -> anyhow::Result<()> {
             versions: Versions {
                 operator: env!("CARGO_PKG_VERSION").to_owned(),
                 image: args.probe_image.clone(),
+                rds_image: Some(rds_image.clone()),
             },
         })
     };
@@ -102,6 +108,16 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
+/// The image of `connection-probe-rds` that belongs to a probe image. A digest tells nothing of another image.
+fn beside(probe_image: &str) -> String {
+    let image = probe_image.split('@').next().unwrap_or_default();
+    let name = image.rfind('/').map_or(0, |slash| slash + 1);
+    match image[name..].rfind(':') {
+        Some(colon) => format!("{}-rds{}", &image[..name + colon], &image[name + colon..]),
+        None => format!("{image}-rds:{}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
 /// The namespaces to look after, each once; `None`: all.
 fn scopes(namespaces: &[String]) -> BTreeSet<Option<String>> {
     let named = namespaces.iter().map(|namespace| namespace.trim());
@@ -113,6 +129,14 @@ fn scopes(namespaces: &[String]) -> BTreeSet<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_image_that_asks_aws_is_beside_the_probes() {
+        assert_eq!(beside("r.example:5000/a/probe:1.2"), "r.example:5000/a/probe-rds:1.2");
+        assert_eq!(beside("r.example:5000/probe:1.2@sha256:ab"), "r.example:5000/probe-rds:1.2");
+        let bare = format!("r.example:5000/probe-rds:{}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(beside("r.example:5000/probe@sha256:ab"), bare);
+    }
 
     #[test]
     fn no_name_means_all_namespaces_and_each_name_counts_once() {

@@ -2,7 +2,7 @@
 
 use crate::{
     cache::Cache,
-    facts::{JobFacts, RunFacts},
+    facts::{AskFacts, JobFacts, RunFacts},
     kind::Kind,
     metrics::{Metrics, UNREADABLE},
     pods::{Pods, WORKLOADS_ANNOTATION, parse_workloads},
@@ -10,9 +10,10 @@ use crate::{
 use api::{
     ConnectionProbe, ConnectionProbeRun,
     names::{
-        ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RUN_LABEL, job_prefix,
-        run_prefix,
+        ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RDS_PROXY_LABEL, RUN_LABEL,
+        job_prefix, run_prefix,
     },
+    rds_proxy::request::Moment,
 };
 use futures::{
     Stream, StreamExt, TryStreamExt,
@@ -22,7 +23,10 @@ use futures::{
     },
 };
 use jiff::Timestamp;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::{DeserializeGuard, error_boundary::InvalidObject},
@@ -125,7 +129,14 @@ impl World {
                 let mut jobs = self.jobs.named(&namespace, &job_prefix(&name));
                 jobs.retain(|job| owned_by(job.as_ref(), run.uid().as_deref()));
                 let pods = self.pods.of(&namespace, &name);
-                RunFacts { jobs: jobs.iter().filter_map(|job| job_facts(job)).collect(), pods, run }
+                let asked = jobs.iter().filter_map(|job| {
+                    let (moment, created_at, finished_at) = ask_facts(job)?;
+                    let answer = self.pods.answer(&namespace, &name, moment);
+                    Some(AskFacts { moment, created_at, finished_at, answer })
+                });
+                let asked = asked.collect();
+                let jobs = jobs.iter().filter_map(|job| job_facts(job)).collect();
+                RunFacts { run, jobs, pods, asked }
             })
             .collect()
     }
@@ -202,21 +213,32 @@ pub(crate) fn probe_of<K: Resource>(child: &K) -> Option<ObjectRef<ConnectionPro
 fn job_facts(job: &Job) -> Option<JobFacts> {
     let attempt = job.labels().get(ATTEMPT_LABEL)?.parse().ok()?;
     job.labels().get(RUN_LABEL)?;
-    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let end = conditions.into_iter().flatten().find(|condition| {
-        condition.status == "True" && matches!(condition.type_.as_str(), "Complete" | "Failed")
-    });
-    let time = |time: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
-        time.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
-    };
     Some(JobFacts {
         name: job.name_any(),
         attempt,
         workloads: parse_workloads(job.annotations().get(WORKLOADS_ANNOTATION)?),
-        created_at: time(&job.metadata.creation_timestamp),
-        finished_at: end.map(|condition| time(&condition.last_transition_time)),
+        created_at: time(job.metadata.creation_timestamp.as_ref()),
+        finished_at: finished_at(job),
         deleting: job.metadata.deletion_timestamp.is_some(),
     })
+}
+
+/// Of a Job that asks AWS: in which moment, when it was made, when it ended.
+fn ask_facts(job: &Job) -> Option<(Moment, Timestamp, Option<Timestamp>)> {
+    let moment = job.labels().get(RDS_PROXY_LABEL)?.parse().ok()?;
+    Some((moment, time(job.metadata.creation_timestamp.as_ref()), finished_at(job)))
+}
+
+fn finished_at(job: &Job) -> Option<Timestamp> {
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let end = conditions.into_iter().flatten().find(|condition| {
+        condition.status == "True" && matches!(condition.type_.as_str(), "Complete" | "Failed")
+    });
+    end.map(|condition| time(condition.last_transition_time.as_ref()))
+}
+
+fn time(time: Option<&Time>) -> Timestamp {
+    time.map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
 #[cfg(test)]

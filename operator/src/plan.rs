@@ -8,6 +8,7 @@ use api::{
     conditions::{State, Waiting, WaitingReason},
     names,
     probe::DEFAULT_HISTORY_LIMIT,
+    rds_proxy::request::Request,
     report::Inconclusive,
     run::Versions,
     text,
@@ -18,6 +19,7 @@ use schedule::{Schedule, Slots};
 use std::sync::Arc;
 
 mod announce;
+mod proxy;
 mod run;
 mod schedule;
 mod start;
@@ -57,6 +59,8 @@ pub(crate) enum Action {
         workloads: Vec<usize>,
         node: Option<String>,
     },
+    /// Create the Job that asks AWS about the run's RDS Proxy.
+    AskAws { run: Arc<ConnectionProbeRun>, request: Box<Request> },
     /// Delete a Job and wait for its pods to go: their last words are the reports.
     DeleteJob { name: String },
     /// Delete a Job whose pods are lost, and wait for nothing.
@@ -72,6 +76,9 @@ impl std::fmt::Display for Action {
             Self::StartJob { attempt, workloads, node, .. } => {
                 write!(f, "start attempt {attempt} of {} workloads", workloads.len())?;
                 node.iter().try_for_each(|node| write!(f, " on {node}"))
+            }
+            Self::AskAws { request, .. } => {
+                write!(f, "ask AWS {} the run", request.moment.as_str())
             }
             Self::DeleteJob { name } => write!(f, "delete Job {name}"),
             Self::DropJob { name } => write!(f, "drop Job {name}"),

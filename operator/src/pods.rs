@@ -3,10 +3,11 @@
 //! An evicted pod's object is gone within a second, and its last event carries the report. So
 //! deleted pods are remembered until their run has ended.
 
-use crate::facts::{PodEnd, PodFacts, PodPhase, Stuck};
+use crate::facts::{Answer, PodEnd, PodFacts, PodPhase, Stuck};
 use api::{
     Inventory, Report,
-    names::{ATTEMPT_LABEL, INDEX_LABEL, RUN_LABEL},
+    names::{ATTEMPT_LABEL, INDEX_LABEL, RDS_PROXY_LABEL, RUN_LABEL},
+    rds_proxy::{Evidence, request::Moment},
     report::Inconclusive,
 };
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ use std::{
 pub(crate) const WORKLOADS_ANNOTATION: &str = "probes.pulpproject.org/workloads";
 /// Name of the container that holds the connections.
 pub(crate) const CONTAINER: &str = "probe";
+/// Name of the container that asks AWS.
+pub(crate) const RDS_CONTAINER: &str = "rds";
 /// Name of the init container that takes the inventory.
 pub(crate) const INVENTORY_CONTAINER: &str = "inventory";
 
@@ -33,6 +36,8 @@ type RunKey = (String, String);
 #[derive(Default)]
 struct State {
     runs: BTreeMap<RunKey, BTreeMap<String, PodFacts>>,
+    /// What AWS told, by run and moment. A pod that told something is not undone by its end.
+    answers: BTreeMap<RunKey, BTreeMap<Moment, Answer>>,
     listed: BTreeSet<String>,
 }
 
@@ -64,9 +69,18 @@ impl Pods {
         self.lock().runs.get(&key).map(|pods| pods.values().cloned().collect()).unwrap_or_default()
     }
 
+    /// What pods of a run say that ask AWS then.
+    pub(crate) fn answer(&self, namespace: &str, run: &str, moment: Moment) -> Option<Answer> {
+        let key = (namespace.to_owned(), run.to_owned());
+        self.lock().answers.get(&key)?.get(&moment).cloned()
+    }
+
     /// Forgets the pods of a run that has ended.
     pub(crate) fn forget(&self, namespace: &str, run: &str) {
-        self.lock().runs.remove(&(namespace.to_owned(), run.to_owned()));
+        let key = (namespace.to_owned(), run.to_owned());
+        let mut state = self.lock();
+        state.runs.remove(&key);
+        state.answers.remove(&key);
     }
 
     /// Every change is one call on a map: a panic elsewhere leaves nothing half done.
@@ -80,6 +94,16 @@ impl State {
         let (Some(namespace), Some(run)) = (pod.namespace(), pod.labels().get(RUN_LABEL)) else {
             return;
         };
+        if let Some(moment) = pod.labels().get(RDS_PROXY_LABEL) {
+            let Ok(moment) = moment.parse::<Moment>() else { return };
+            let key = (namespace, run.clone());
+            let told = |answer: &Answer| matches!(answer, Answer::Told(_));
+            let known = self.answers.get(&key).and_then(|answers| answers.get(&moment));
+            if !gone && !known.is_some_and(told) {
+                self.answers.entry(key).or_default().insert(moment, answer(pod));
+            }
+            return;
+        }
         let Some(mut facts) = distil(pod) else { return };
         facts.gone = gone;
         let (key, uid) = ((namespace, run.clone()), pod.uid().unwrap_or_default());
@@ -103,13 +127,31 @@ fn distil(pod: &Pod) -> Option<PodFacts> {
     Some(PodFacts {
         attempt,
         workload,
-        phase: phase(pod, deleting),
+        phase: phase(pod, CONTAINER, deleting),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         inventory: inventory(pod),
         disruption: disruption(pod),
         deleting,
         gone: false,
     })
+}
+
+/// How far a pod is that asks AWS.
+fn answer(pod: &Pod) -> Answer {
+    let deleting = pod.metadata.deletion_timestamp.is_some();
+    let end = container(pod, RDS_CONTAINER).and_then(|it| it.state.as_ref()?.terminated.as_ref());
+    let message = end.and_then(|end| end.message.as_deref()).unwrap_or_default();
+    if let Ok(evidence) = Evidence::parse(message) {
+        return Answer::Told(Box::new(evidence));
+    }
+    match phase(pod, RDS_CONTAINER, deleting) {
+        PodPhase::Starting => Answer::Starting(None),
+        PodPhase::Stuck { seen, .. } => Answer::Starting(Some(seen)),
+        PodPhase::Running { .. } => Answer::Asking,
+        PodPhase::Ended(PodEnd { seen, reason, .. }) => {
+            Answer::Silent(if seen.is_empty() { reason } else { seen })
+        }
+    }
 }
 
 /// Reads [`WORKLOADS_ANNOTATION`].
@@ -134,9 +176,10 @@ fn inventory(pod: &Pod) -> Option<Box<Inventory>> {
     Inventory::parse(message).ok().map(Box::new)
 }
 
-fn phase(pod: &Pod, deleting: bool) -> PodPhase {
+/// How far a pod is, by its main container.
+fn phase(pod: &Pod, main: &str, deleting: bool) -> PodPhase {
     let status = pod.status.as_ref();
-    let container = container(pod, CONTAINER);
+    let container = container(pod, main);
     let state = container.and_then(|container| container.state.as_ref());
     if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
         let message = end.message.clone().unwrap_or_default();
@@ -169,7 +212,7 @@ fn phase(pod: &Pod, deleting: bool) -> PodPhase {
         let since = running.started_at.as_ref().map_or_else(|| created(pod), |time| time.0);
         return PodPhase::Running { unready_since: unready_since(pod, container, deleting), since };
     }
-    stuck(pod).unwrap_or(PodPhase::Starting)
+    stuck(pod, main).unwrap_or(PodPhase::Starting)
 }
 
 /// Says that the kubelet cut this message, if it did: the containers of a pod share 12 KiB, so that a
@@ -208,7 +251,7 @@ fn unready_since(
     (started && was_ready && !deleting).then_some(since)
 }
 
-fn stuck(pod: &Pod) -> Option<PodPhase> {
+fn stuck(pod: &Pod, main: &str) -> Option<PodPhase> {
     if let Some(scheduled) = condition(pod, "PodScheduled").filter(|c| c.status == "False") {
         return Some(PodPhase::Stuck {
             cause: Stuck::Unschedulable,
@@ -217,7 +260,7 @@ fn stuck(pod: &Pod) -> Option<PodPhase> {
         });
     }
     // Both have the same image, and the init container needs it first.
-    [INVENTORY_CONTAINER, CONTAINER].into_iter().find_map(|name| {
+    [INVENTORY_CONTAINER, main].into_iter().find_map(|name| {
         let container = container(pod, name);
         let reason = container?.state.as_ref()?.waiting.as_ref()?.reason.as_deref()?;
         (!matches!(reason, "ContainerCreating" | "PodInitializing")).then_some(())?;

@@ -52,7 +52,11 @@ impl Operator {
             recorder: Recorder::new(client.clone(), Reporter::from(MANAGED_BY)),
             scope: Scope { client, namespace, metrics },
             world,
-            versions: Versions { operator: "1".into(), image: "image:1".into() },
+            versions: Versions {
+                operator: "1".into(),
+                image: "image:1".into(),
+                rds_image: Some("rds:1".into()),
+            },
             failing: Failing::default(),
         };
         Self(context, heard)

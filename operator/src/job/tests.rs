@@ -4,6 +4,7 @@ use super::*;
 use api::{
     ConnectionProbeRunSpec,
     measurement::Measurement,
+    rds_proxy::request::{Moment, Request},
     run::{MeasurementRecord, Trigger, TriggerType, Versions},
 };
 use serde_json::{Value, json};
@@ -16,7 +17,11 @@ fn run(measurement: Value) -> ConnectionProbeRun {
             number: 7,
             trigger: Trigger::new(TriggerType::Created),
             measurement: MeasurementRecord { settled: as_written.settled(), as_written },
-            versions: Versions { operator: "1".into(), image: "image:1".into() },
+            versions: Versions {
+                operator: "1".into(),
+                image: "image:1".into(),
+                rds_image: Some("rds:1".into()),
+            },
         },
     );
     run.metadata.annotations =
@@ -56,4 +61,25 @@ fn a_second_attempt_holds_only_what_is_repeated() {
     let settings: Settings = serde_json::from_str(&env.value.unwrap()).unwrap();
     assert_eq!(settings.workload(0).unwrap().name, "beat");
     assert_eq!(job.metadata.name.as_deref(), Some("pulp-0f1e2-7-2"));
+}
+
+#[test]
+fn the_job_that_asks_aws() {
+    let run = run(json!({
+        "target": { "secretName": "pulp-db", "host": "pulp.proxy-x.example" },
+        "preset": "PulpPlan",
+        "rdsProxy": { "name": "pulp", "region": "us-east-1", "credentialsSecretName": "pulp-aws" },
+        "podTemplate": { "nodeSelector": { "pool": "pulp" } },
+    }));
+    let settled = run.spec.measurement.settled.clone();
+    let request = Request {
+        run: run.name_any(),
+        proxy: settled.rds_proxy.unwrap(),
+        host: settled.target.host,
+        moment: Moment::After,
+        from: crate::reports::START,
+        until: crate::reports::START,
+        lanes: vec![],
+    };
+    insta::assert_snapshot!(serde_json::to_string_pretty(&asking(&run, &request)).unwrap());
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Action,
+    proxy::{Asking, ask},
     workload::{CUT_SHOWS, Progress, lost, patience, progress},
 };
 use crate::facts::{PodFacts, PodPhase, RunFacts};
@@ -58,13 +59,19 @@ pub(super) fn advance(facts: &RunFacts, ending: Option<Inconclusive>, now: Times
     } else {
         step.go_on(facts, &judged, now);
     }
-    if step.status.workloads.iter().all(|workload| workload.state != WorkloadState::Running)
-        && step.actions.is_empty()
-    {
+    let is_over = |workload: &WorkloadResult| workload.state != WorkloadState::Running;
+    let measured = step.status.workloads.iter().all(is_over) && step.actions.is_empty();
+    let asking = ask(facts, &mut step.status, measured, now);
+    if measured && matches!(asking, Asking::Over) {
         step.end(facts, now);
-    } else {
-        step.describe(facts, now);
+        return step;
     }
+    match asking {
+        Asking::Over => {}
+        Asking::Ask(action) => step.actions.push(action),
+        Asking::Wait(until) => step.wake = Some(step.wake.map_or(until, |wake| wake.min(until))),
+    }
+    step.describe(facts, measured, now);
     step
 }
 
@@ -277,11 +284,13 @@ impl Step {
         self.set_conditions(facts, now);
     }
 
-    fn describe(&mut self, facts: &RunFacts, now: Timestamp) {
-        let waits = matches!(self.state, State::Waiting(_));
+    fn describe(&mut self, facts: &RunFacts, measured: bool, now: Timestamp) {
+        let waits = measured || matches!(self.state, State::Waiting(_));
         let until = expected_end(facts, &self.status).filter(|_| !waits);
         self.status.expected_end_time = until.map(Time);
-        if self.state == State::Progressing && self.status.workloads_cut.is_empty() {
+        if measured {
+            self.status.summary = Some(text::asks_aws(facts.run.spec.number));
+        } else if self.state == State::Progressing && self.status.workloads_cut.is_empty() {
             let until = self.status.expected_end_time.as_ref().map(|end| end.0);
             self.status.summary = Some(text::progressing(facts.run.spec.number, until));
         }

@@ -103,7 +103,10 @@ pub(super) fn next_run(
                 as_written: measurement.clone(),
                 settled: measurement.settled(),
             },
-            versions: versions.clone(),
+            versions: Versions {
+                rds_image: versions.rds_image.clone().filter(|_| measurement.rds_proxy.is_some()),
+                ..versions.clone()
+            },
         },
     );
     run.metadata = ObjectMeta {

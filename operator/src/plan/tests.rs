@@ -2,6 +2,7 @@
 
 mod cluster;
 mod properties;
+mod proxy;
 mod triggers;
 
 use crate::facts::{PodEnd, PodPhase, Stuck};

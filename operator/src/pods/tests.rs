@@ -73,6 +73,38 @@ fn a_pod_that_is_being_deleted_cuts_nothing() {
 }
 
 #[test]
+fn what_aws_told_is_remembered_whatever_becomes_of_the_pod() {
+    let asks = |state: Value| -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "p", "namespace": "ns", "uid": "u1",
+                "labels": {RUN_LABEL: "t-abcde-1", RDS_PROXY_LABEL: "after"},
+            },
+            "status": { "containerStatuses": [{
+                "name": "rds", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            }] },
+        }))
+        .unwrap()
+    };
+    let ended = |message: &str| {
+        asks(json!({ "terminated": { "exitCode": 1, "reason": "Error", "message": message } }))
+    };
+    let pods = Pods::default();
+    let answer = || pods.answer("ns", "t-abcde-1", Moment::After);
+    let waiting = json!({ "waiting": { "reason": "ErrImagePull", "message": "no such image" } });
+    pods.observe(&Event::Apply(asks(waiting)));
+    assert_eq!(answer(), Some(Answer::Starting(Some("ErrImagePull no such image".into()))));
+    pods.observe(&Event::Apply(ended("killed")));
+    assert_eq!(answer(), Some(Answer::Silent("killed".into())));
+    let evidence = Evidence { taken_at: Timestamp::UNIX_EPOCH, ..Evidence::default() };
+    pods.observe(&Event::Apply(ended(&evidence.to_message())));
+    pods.observe(&Event::Apply(ended("another pod's")));
+    assert_eq!(answer(), Some(Answer::Told(Box::new(evidence))));
+    pods.forget("ns", "t-abcde-1");
+    assert_eq!(answer(), None);
+}
+
+#[test]
 fn an_evicted_pod_is_remembered_with_its_last_words() {
     let report = json!({"workload": "idle", "startedAt": "2026-11-23T10:00:05Z", "arms": []});
     let evicted = pod(&json!({

@@ -2,7 +2,7 @@
 
 use super::super::{Action, Plan, has_ended, plan};
 use crate::{
-    facts::{JobFacts, PodEnd, PodFacts, PodPhase, RunFacts},
+    facts::{Answer, AskFacts, JobFacts, PodEnd, PodFacts, PodPhase, RunFacts},
     reports::START,
 };
 use api::{
@@ -10,6 +10,7 @@ use api::{
     Report, conditions,
     measurement::Measurement,
     names,
+    rds_proxy::request::Moment,
     report::{Inconclusive, Problem, ProblemReason},
     run::Versions,
     target::Target,
@@ -61,7 +62,11 @@ impl Cluster {
     }
 
     pub(super) fn plan(&self) -> Plan {
-        let versions = Versions { operator: "1".into(), image: "image:1".into() };
+        let versions = Versions {
+            operator: "1".into(),
+            image: "image:1".into(),
+            rds_image: Some("rds:1".into()),
+        };
         plan(&self.probe, &self.runs, &versions, self.now)
     }
 
@@ -89,7 +94,12 @@ impl Cluster {
                 assert!(self.runs.iter().all(has_ended), "two runs at once");
                 let mut run = run.as_ref().clone();
                 run.metadata.creation_timestamp = Some(Time(self.now));
-                self.runs.push(RunFacts { run: Arc::new(run), jobs: vec![], pods: vec![] });
+                self.runs.push(RunFacts {
+                    run: Arc::new(run),
+                    jobs: vec![],
+                    pods: vec![],
+                    asked: vec![],
+                });
             }
             Action::StartJob { run, attempt, workloads, node: _ } => {
                 let name = super::super::name(run);
@@ -105,6 +115,16 @@ impl Cluster {
                 let jobs = &mut facts.unwrap().jobs;
                 assert!(jobs.iter().all(|job| job.finished_at.is_some()), "two Jobs at once");
                 jobs.push(job);
+            }
+            Action::AskAws { run, request } => {
+                let name = super::super::name(run);
+                let facts = self.runs.iter_mut().find(|f| super::super::name(&f.run) == name);
+                facts.unwrap().asked.push(AskFacts {
+                    moment: request.moment,
+                    created_at: self.now,
+                    finished_at: None,
+                    answer: None,
+                });
             }
             Action::DropJob { name } => {
                 self.runs.iter_mut().for_each(|facts| facts.jobs.retain(|job| job.name != *name));
@@ -236,6 +256,13 @@ impl Cluster {
             pod.disruption = Some(Inconclusive::NodeLost);
             pod.deleting = true;
         }
+    }
+
+    /// A pod that asks AWS gets so far.
+    pub(super) fn aws(&mut self, moment: Moment, answer: Answer) {
+        let asked = self.runs.last_mut().unwrap().asked.iter_mut();
+        let asked = asked.filter(|asked| asked.moment == moment);
+        asked.for_each(|asked| asked.answer = Some(answer.clone()));
     }
 
     fn attempt(&self) -> i32 {
