@@ -76,17 +76,19 @@ impl Operator {
         }
     }
 
-    /// Works, and is started again where it was killed, until nothing is left to do by anybody.
+    /// Works, and is started again where it was killed, until nothing is left to do by anybody, not even
+    /// to write what is stored.
     async fn rest(&mut self, server: &ApiServer, abrupt: bool) {
         for _ in 0..100 {
-            let before = server.state().version;
+            let so_far = |state: &State| (state.version, state.writes);
+            let before = so_far(&server.state());
             if server.state().killed {
                 *self = Self::start(server).await;
             }
             let result = self.reconcile(server).await;
             let mut state = server.state();
             let ticked = result.is_ok() && !state.killed && state.tick(abrupt);
-            if result.is_ok() && !ticked && !state.killed && state.version == before {
+            if result.is_ok() && !ticked && !state.killed && so_far(&state) == before {
                 return;
             }
         }

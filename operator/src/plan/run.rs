@@ -122,7 +122,9 @@ fn expected_end(facts: &RunFacts, status: &ConnectionProbeRunStatus) -> Option<T
     let order = measurement.order.unwrap_or_default();
     let whole =
         length(&|position| job.workloads.contains(&position), order) + length(&is_to_come, order);
-    job.created_at.checked_add(SignedDuration::try_from(whole).ok()?).ok()
+    // In whole seconds, as it is stored: what comes back must be what was written, or it is written for ever.
+    let whole = SignedDuration::from_secs(SignedDuration::try_from(whole).ok()?.as_secs() + 1);
+    job.created_at.checked_add(whole).ok()
 }
 
 /// The node where connections of this run were held last.

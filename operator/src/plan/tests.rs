@@ -13,6 +13,7 @@ use api::{
     report::{Arm, Inconclusive, ProblemReason},
 };
 use cluster::{Cluster, report, survivors};
+use std::time::Duration;
 
 #[test]
 fn a_new_probe_claims_a_run_then_starts_its_job_then_waits() {
@@ -22,6 +23,15 @@ fn a_new_probe_claims_a_run_then_starts_its_job_then_waits() {
     assert!(cluster.step().is_empty());
     assert_eq!(cluster.ready(), "False Progressing");
     assert!(cluster.summary().starts_with("Run 1 is measuring, until about"));
+}
+
+#[test]
+fn what_is_stored_is_not_written_again() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.edit(|spec| spec.measurement.duration = Some(Duration::from_secs(61).into()));
+    cluster.settle();
+    let run = cluster.run(1).status.unwrap();
+    assert!(run.expected_end_time.is_some(), "its lanes end between two seconds");
 }
 
 #[test]

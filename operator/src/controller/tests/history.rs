@@ -104,7 +104,8 @@ impl State {
             "apiVersion": "probes.pulpproject.org/v1alpha1", "kind": "ConnectionProbe",
             "metadata": { "name": "t" },
             "spec": {
-                "target": { "secretName": "s" }, "order": order,
+                // Lanes that end between two seconds: times are stored in whole ones.
+                "target": { "secretName": "s" }, "order": order, "duration": "61s",
                 "workloads": [{ "name": "a", "idle": {} }, { "name": "b", "idle": {} }],
             },
         });

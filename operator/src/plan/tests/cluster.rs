@@ -28,6 +28,11 @@ pub(super) struct Cluster {
     pub(super) now: Timestamp,
 }
 
+/// A status as the API server gives it back: its times have whole seconds.
+fn stored<T: serde::Serialize + serde::de::DeserializeOwned>(status: &T) -> T {
+    serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap()
+}
+
 impl Cluster {
     /// A probe named `t` with workloads of these names.
     pub(super) fn with_probe(workloads: &str) -> Self {
@@ -78,11 +83,11 @@ impl Cluster {
         for (name, status) in plan.run_statuses {
             if at_rest || takes_pods_along || status.has_ended() || status.ended_early.is_some() {
                 let run = self.runs.iter_mut().find(|facts| super::super::name(&facts.run) == name);
-                Arc::make_mut(&mut run.unwrap().run).status = Some(status);
+                Arc::make_mut(&mut run.unwrap().run).status = Some(stored(&status));
             }
         }
         if at_rest {
-            self.probe.status = Some(plan.status);
+            self.probe.status = Some(stored(&plan.status));
         }
         plan.actions.iter().for_each(|action| self.act(action));
         plan.actions.iter().map(ToString::to_string).collect()
@@ -146,6 +151,9 @@ impl Cluster {
             let before: Vec<_> = self.runs.iter().map(written).collect();
             if self.step().is_empty() && before == self.runs.iter().map(written).collect::<Vec<_>>()
             {
+                let Plan { run_statuses, status, .. } = self.plan();
+                assert!(run_statuses.is_empty(), "written, and to be written again");
+                assert_eq!(Some(status), self.probe.status, "written, and to be written again");
                 return;
             }
         }
