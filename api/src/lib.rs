@@ -5,6 +5,7 @@
 //! - [`probe`], [`run`]: the resources `ConnectionProbe` and `ConnectionProbeRun`.
 //! - [`measurement`], [`target`], [`control`], [`workload`], [`preset`], [`tcp`], [`pod_template`]: what is
 //!   measured, as a user writes it.
+//! - [`iam`]: how a probe asks for tokens of AWS IAM.
 //! - [`rds_proxy`]: where a proxy of AWS is asked for its own facts, and what it told.
 //! - [`manifest`]: the same from a file, held to the schema without an API server.
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
@@ -33,6 +34,7 @@ pub mod diagnosis;
 pub mod exit;
 pub mod expect;
 pub mod forecast;
+pub mod iam;
 pub mod inventory;
 pub mod lanes;
 pub mod lifetime;

@@ -263,7 +263,7 @@ pub struct Server {
     #[schemars(length(max = 64))]
     pub tls: Option<String>,
     /// How the login was done: `ScramSha256Plus` (with channel binding), `ScramSha256`, `Md5`,
-    /// `Cleartext`, `Trust`, `Certificate`.
+    /// `Cleartext`, `AwsIam`, `Trust`, `Certificate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub auth: Option<String>,
@@ -289,6 +289,8 @@ pub enum ProblemReason {
     SecretKeyMissing,
     /// The ConfigMap or Secret with the CA is not there, or lacks the key, or has no certificate.
     CaNotFound,
+    /// Nobody hands out the tokens of AWS IAM that are to prove a login.
+    TokenServiceNotFound,
     /// A value can't be used: a port that is no number, an unknown sslmode, a refused setting.
     InvalidValue,
 }
@@ -301,6 +303,7 @@ impl ProblemReason {
             Self::SecretNotFound => "SecretNotFound",
             Self::SecretKeyMissing => "SecretKeyMissing",
             Self::CaNotFound => "CaNotFound",
+            Self::TokenServiceNotFound => "TokenServiceNotFound",
             Self::InvalidValue => "InvalidValue",
         }
     }

@@ -11,7 +11,11 @@ use api::{
 };
 use jiff::Timestamp;
 use probe::{clock::Clock, exit::Exit, inventory, mounts::Mounts, run, run::Setup, voice::Output};
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{runtime::Builder, sync::oneshot, time::Instant};
 
@@ -20,6 +24,7 @@ pub struct Holding {
     settings: Settings,
     files: Vec<(&'static str, String)>,
     delays: Vec<Duration>,
+    iam_socket: PathBuf,
 }
 
 /// A probe at work, on a thread of its own as in its own process.
@@ -64,6 +69,7 @@ impl Holding {
             },
             files: vec![("password", password.into())],
             delays: vec![Duration::ZERO, Duration::from_millis(300)],
+            iam_socket: PathBuf::new(),
         }
     }
 
@@ -157,6 +163,14 @@ impl Holding {
         self
     }
 
+    /// Has no password, but tokens that are handed out at this socket.
+    #[must_use]
+    pub fn iam(mut self, socket: &Path) -> Self {
+        self.settings.target.auth = Auth::AwsIam;
+        self.iam_socket = socket.to_owned();
+        self.without_password()
+    }
+
     /// Has a client certificate in the Secret.
     #[must_use]
     pub fn certificate(mut self, Identity { certificate, key }: &Identity) -> Self {
@@ -199,10 +213,10 @@ impl Holding {
     /// Takes an inventory in place of holding.
     pub async fn inventory(self) -> Inventory {
         let folder = tempfile::tempdir().expect("a folder");
+        let mounts = self.mounts(folder.path());
         let settings = self.write(folder.path());
-        let (secrets, config_maps) = (folder.path().to_owned(), folder.path().to_owned());
         let clock = Clock::new(now(), Instant::now());
-        inventory::take(&settings, &Mounts { secrets, config_maps }, clock).await
+        inventory::take(&settings, &mounts, clock).await
     }
 
     /// Writes the Secret into `folder`, and gives the settings that go with it.
@@ -216,16 +230,21 @@ impl Holding {
         self.settings
     }
 
+    fn mounts(&self, folder: &Path) -> Mounts {
+        Mounts {
+            secrets: folder.to_owned(),
+            config_maps: folder.to_owned(),
+            iam_socket: self.iam_socket.clone(),
+        }
+    }
+
     fn setup(self, folder: &TempDir) -> Setup {
-        let reconnect_after = self.delays.clone();
+        let (reconnect_after, mounts) = (self.delays.clone(), self.mounts(folder.path()));
         Setup {
             settings: Ok(self.write(folder.path())),
             order: Order::Parallel,
             output: Output::Lines,
-            mounts: Mounts {
-                secrets: folder.path().to_owned(),
-                config_maps: folder.path().to_owned(),
-            },
+            mounts,
             index: Some(0),
             termination_log: Some(folder.path().join("message")),
             listen: None,

@@ -3,7 +3,7 @@
 use crate::{
     mounts::Mounts, problem, reconnect::DELAYS, run::Setup, session::ANSWER_TIMEOUT, voice::Output,
 };
-use api::{measurement, render::Format, report::Problem, settings::Settings};
+use api::{iam, measurement, render::Format, report::Problem, settings::Settings};
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use clap_complete::Shell;
 use jiff::SignedDuration;
@@ -145,6 +145,10 @@ struct MountArgs {
     /// Holds a folder for each ConfigMap. Absent: the same as --secrets
     #[arg(long, value_name = "DIR")]
     config_maps: Option<PathBuf>,
+
+    /// For auth AwsIam: the Unix socket at which `connection-probe-rds token` hands out tokens
+    #[arg(long, value_name = "PATH", default_value = iam::SOCKET)]
+    iam_socket: PathBuf,
 }
 
 impl MountArgs {
@@ -152,6 +156,7 @@ impl MountArgs {
         Mounts {
             config_maps: self.config_maps.unwrap_or_else(|| self.secrets.clone()),
             secrets: self.secrets,
+            iam_socket: self.iam_socket,
         }
     }
 }
@@ -268,7 +273,7 @@ mod tests {
             line.trim().strip_prefix("connection-probe ").filter(|_| line.starts_with("  "))
         });
         let commands: Vec<_> = commands.map(|c| c.split(" > ").next().unwrap()).collect();
-        assert_eq!(commands.len(), 4, "{commands:?}");
+        assert_eq!(commands.len(), 5, "{commands:?}");
         for command in commands {
             let words = ["connection-probe"].into_iter().chain(command.split_whitespace());
             assert!(Cli::try_parse_from(words).is_ok(), "{command}");
@@ -280,6 +285,7 @@ mod tests {
         let by_hand = run(&["--secrets", "s", "--settings", "absent"]).in_a_pod();
         assert_eq!((by_hand.wait, by_hand.index), (Duration::ZERO, None));
         assert_eq!(by_hand.mounts.config_maps, Path::new("s"));
+        assert_eq!(by_hand.mounts.iam_socket, Path::new(iam::SOCKET));
         assert!(by_hand.settings.unwrap_err().message.contains("absent: No such file"));
 
         let in_a_pod = run(&["--secrets", "s", "--config-maps", "c", "--index", "3"]).in_a_pod();

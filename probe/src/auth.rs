@@ -2,13 +2,14 @@
 //!
 //! SCRAM-SHA-256-PLUS where there is TLS, SCRAM-SHA-256 otherwise. A password that would go over
 //! as it is, or as an MD5 hash that can be replayed, is only sent to a server whose certificate
-//! was checked: a probe must not hand out what an application would have kept.
+//! was checked: a probe must not hand out what an application would have kept. A token of AWS IAM only goes over
+//! as it is.
 
 use crate::{
     client::Manner,
     password::Password,
     session::{Session, Sign},
-    target::Endpoint,
+    target::{Endpoint, Proof},
     tls,
     wire::{Auth, Frame},
 };
@@ -91,13 +92,24 @@ pub async fn log_in(
                 }
             }
             Frame::Auth(Auth::Cleartext) => {
-                done.auth = "Cleartext";
-                let password = bare_password(endpoint, verified, "in clear text")?;
+                check(verified, "in clear text")?;
+                let password = match &endpoint.proof {
+                    Proof::Password(_) => {
+                        done.auth = "Cleartext";
+                        password(endpoint)?.clone()
+                    }
+                    Proof::Token(service) => {
+                        done.auth = "AwsIam";
+                        let token = service.token(&endpoint.token_request()).await;
+                        token.map_err(Failure::Refused)?
+                    }
+                };
                 frontend::password_message(password.reveal().as_bytes(), &mut message)?;
             }
             Frame::Auth(Auth::Md5(salt)) => {
                 done.auth = "Md5";
-                let password = bare_password(endpoint, verified, "as an MD5 hash")?;
+                check(verified, "as an MD5 hash")?;
+                let password = password(endpoint)?;
                 let (user, password) = (endpoint.user.as_bytes(), password.reveal().as_bytes());
                 let hash = md5_hash(user, password, salt);
                 frontend::password_message(hash.as_bytes(), &mut message)?;
@@ -145,22 +157,23 @@ fn refused(text: &str) -> Failure {
 }
 
 fn password(endpoint: &Endpoint) -> Result<&Password, Failure> {
-    endpoint.password.as_ref().ok_or_else(|| {
-        refused(
+    match &endpoint.proof {
+        Proof::Password(Some(password)) => Ok(password),
+        Proof::Password(None) => Err(refused(
             "the server asks for a password, and the Secret has none under a known key or in a URI: \
              name its key in spec.target.keys.password",
-        )
-    })
+        )),
+        Proof::Token(_) => Err(refused(
+            "the server asks for the proof of a password and takes no IAM token: GRANT rds_iam TO the \
+             role, and let the proxy require IAM",
+        )),
+    }
 }
 
-/// The password for a method that shows it to whoever answers.
-fn bare_password<'a>(
-    endpoint: &'a Endpoint,
-    verified: bool,
-    how: &str,
-) -> Result<&'a Password, Failure> {
+/// Refuses a method that shows the password to whoever answers, if nobody has verified who that is.
+fn check(verified: bool, how: &str) -> Result<(), Failure> {
     if verified {
-        return password(endpoint);
+        return Ok(());
     }
     Err(Failure::Refused(format!(
         "the server asks for the password {how}; it was not sent, because the server is not \

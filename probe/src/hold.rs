@@ -200,7 +200,8 @@ impl Hold<'_> {
         let deadline = Instant::now() + self.setup.wait;
         let mut told = None;
         loop {
-            let problem = match Endpoint::new(target, &self.setup.mounts.read(target)) {
+            let endpoint = Endpoint::new(target, &self.setup.mounts.read(target));
+            let problem = match endpoint.and_then(|it| it.check().map(|()| it)) {
                 Ok(endpoint) => return Ok(endpoint),
                 Err(problem) => problem,
             };

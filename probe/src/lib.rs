@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //! - [`args`], [`by_hand`], [`run`], [`hold`], [`exit`], [`stop`]: what to do, in one sentence, and how it ends.
-//! - [`mounts`], [`target`], [`password`], [`problem`]: credentials in files, an endpoint out.
+//! - [`mounts`], [`target`], [`password`], [`problem`]: credentials in files, an endpoint out. [`iam`]: tokens in
+//!   place of a password.
 //! - [`connect`], [`tls`], [`auth`]: opening a connection, each phase timed.
 //! - [`link`], [`wire`], [`session`]: the socket; frames; requests, answers and the end. [`meter`]:
 //!   what that costs the server.
@@ -33,6 +34,7 @@ pub mod heard;
 pub mod held;
 pub mod hold;
 pub mod http;
+pub mod iam;
 pub mod inventory;
 pub mod lane;
 pub mod life;

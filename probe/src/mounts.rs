@@ -17,6 +17,8 @@ pub struct Mounts {
     pub secrets: PathBuf,
     /// Holds a folder for each ConfigMap.
     pub config_maps: PathBuf,
+    /// Where tokens of AWS IAM are handed out.
+    pub iam_socket: PathBuf,
 }
 
 /// What of them a target needs. An object that is not there has no keys, like an empty one: an
@@ -29,6 +31,8 @@ pub struct Mounted {
     pub ca: Keys,
     /// The Secret with the client certificate, if the target names one.
     pub certificate: Keys,
+    /// Where tokens of AWS IAM are handed out.
+    pub iam_socket: PathBuf,
 }
 
 impl Mounts {
@@ -44,6 +48,7 @@ impl Mounts {
             secret: read_folder(&self.secrets.join(&target.secret_name)),
             certificate: certificate.map(|folder| read_folder(&folder)).unwrap_or_default(),
             ca: ca.map(|folder| read_folder(&folder)).unwrap_or_default(),
+            iam_socket: self.iam_socket.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use api::{
     secret_keys::{MissingKey, Part},
     settings::{CaKind, CaSource},
 };
+use std::path::Path;
 
 /// The length that a report allows.
 const MAX_MESSAGE: usize = 600;
@@ -91,6 +92,27 @@ pub fn ca_not_found(source: &CaSource, seen: &Keys) -> Problem {
         )
     };
     problem(ProblemReason::CaNotFound, &message)
+}
+
+/// Nobody hands out tokens.
+#[must_use]
+pub fn token_service_not_found(socket: &Path) -> Problem {
+    let message = format!(
+        "auth AwsIam takes its tokens from {socket}, and nobody listens there. In a pod: look at the \
+         log of its container iam. By hand: start connection-probe-rds token --socket {socket}, and \
+         name the same in --iam-socket.",
+        socket = socket.display(),
+    );
+    problem(ProblemReason::TokenServiceNotFound, &message)
+}
+
+/// The Secret does without what a token needs.
+#[must_use]
+pub fn token_wants_tls(secret: &str) -> Problem {
+    invalid(&format!(
+        "auth AwsIam sends its token only to a server that TLS has verified, and the sslmode in Secret \
+         {secret} verifies none. Write spec.target.tls.mode: VerifyFull and its CA."
+    ))
 }
 
 /// There is a CA, but it holds no certificate.

@@ -1,12 +1,19 @@
 //! Settings and mounted files in, an endpoint out.
 
 use crate::{
+    iam::TokenService,
     mounts::Mounted,
     password::Password,
     problem,
     tls::{Authorities, Tls, Verification},
 };
-use api::{report::Problem, secret_keys::Part, settings::TargetSettings, target::TlsMode};
+use api::{
+    iam::TokenRequest,
+    report::Problem,
+    secret_keys::Part,
+    settings::TargetSettings,
+    target::{Auth, TlsMode},
+};
 use certificate::certificate;
 use parts::Parts;
 
@@ -28,12 +35,21 @@ pub struct Endpoint {
     pub database: String,
     /// Role.
     pub user: String,
-    /// Password. A server may let the role in without one.
-    pub password: Option<Password>,
+    /// How the login is proved.
+    pub proof: Proof,
     /// TLS.
     pub encryption: Encryption,
     /// What else the Secret says of them, and what is put in its place in texts.
     pub hidden: Vec<(Password, &'static str)>,
+}
+
+/// How a login is proved.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// By the Secret's password. A server may let the role in without one.
+    Password(Option<Password>),
+    /// By a token, which is signed for each login.
+    Token(TokenService),
 }
 
 /// Whether a connection is encrypted.
@@ -67,9 +83,13 @@ impl Endpoint {
             (None, None) => DEFAULT_PORT,
             (None, Some(port)) => parse_port(&target.secret_name, port)?,
         };
+        let proof = match target.auth {
+            Auth::Password => Proof::Password(parts.find(Part::Password)?.map(Password::new)),
+            Auth::AwsIam => Proof::Token(TokenService { socket: mounted.iam_socket.clone() }),
+        };
         Ok(Self {
             encryption: encryption(target, mounted, &parts, &host)?,
-            password: parts.find(Part::Password)?.map(Password::new),
+            proof,
             hidden: parts.hidden()?,
             host,
             port,
@@ -78,9 +98,30 @@ impl Endpoint {
         })
     }
 
+    /// Whether what proves its logins is there.
+    ///
+    /// # Errors
+    /// What is missing, and what to do.
+    pub fn check(&self) -> Result<(), Problem> {
+        match &self.proof {
+            Proof::Password(_) => Ok(()),
+            Proof::Token(service) => service.check(),
+        }
+    }
+
+    /// Whom a token for a login is for.
+    #[must_use]
+    pub fn token_request(&self) -> TokenRequest {
+        TokenRequest { host: self.host.clone(), port: self.port, user: self.user.clone() }
+    }
+
     /// What identifies this endpoint and its owner, with what stands for it in texts.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        let password = self.password.as_ref().map_or("", Password::reveal);
+        let password = match &self.proof {
+            Proof::Password(Some(password)) => password.reveal(),
+            // The next one is not known yet: the scrubber knows tokens by how they look.
+            Proof::Password(None) | Proof::Token(_) => "",
+        };
         let used = [
             (password, "<password>"),
             (&*self.user, "<user>"),
@@ -113,7 +154,7 @@ fn parse_port(secret: &str, port: &str) -> Result<u16, Problem> {
 }
 
 /// libpq's modes. Require with a CA at hand verifies like VerifyCA (PostgreSQL documentation, "SSL
-/// Mode Descriptions"); Prefer verifies nothing.
+/// Mode Descriptions"); Prefer verifies nothing. A token goes to nobody who was not verified.
 fn encryption(
     target: &TargetSettings,
     mounted: &Mounted,
@@ -124,18 +165,23 @@ fn encryption(
         Some(mode) => Some(mode),
         None => sslmode(target, parts)?,
     };
+    let by_token = target.auth == Auth::AwsIam;
+    if by_token && matches!(mode, Some(TlsMode::Disable | TlsMode::Prefer)) {
+        return Err(problem::token_wants_tls(&target.secret_name));
+    }
     if mode == Some(TlsMode::Disable) {
         return Ok(Encryption::Never);
     }
     let authorities = authorities(target, mounted, parts)?;
     let mode = mode.unwrap_or(match authorities {
-        Some(_) => TlsMode::VerifyFull,
-        None => TlsMode::Require,
+        None if !by_token => TlsMode::Require,
+        _ => TlsMode::VerifyFull,
     });
     let wanted = |word| problem::ca_wanted(word, &target.secret_name);
     let (verification, word) = match (mode, authorities) {
         (TlsMode::Disable, _) => return Ok(Encryption::Never),
         (TlsMode::Prefer, _) => (Verification::None, "Prefer"),
+        (TlsMode::Require, None) if by_token => return Err(wanted("Require with auth AwsIam")),
         (TlsMode::Require, None) => (Verification::None, "Require"),
         (TlsMode::Require | TlsMode::VerifyCA, Some(ca)) => (Verification::Chain(ca), "VerifyCA"),
         (TlsMode::VerifyFull, Some(ca)) => (Verification::Full(ca), "VerifyFull"),

@@ -18,7 +18,7 @@ use probe::{
     scrub::Scrubber,
     session::Observer,
     stall::Attention,
-    target::{Encryption, Endpoint},
+    target::{Encryption, Endpoint, Proof},
     tls::{Tls, Verification},
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -35,7 +35,7 @@ fn endpoint(port: u16, encryption: Encryption) -> Endpoint {
         port,
         database: "d".into(),
         user: "u".into(),
-        password: Some(Password::new(PASSWORD)),
+        proof: Proof::Password(Some(Password::new(PASSWORD))),
         encryption,
         hidden: Vec::new(),
     }

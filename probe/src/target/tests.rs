@@ -51,6 +51,13 @@ fn problem_of(target: &TargetSettings, mounted: &Mounted) -> (ProblemReason, Str
     (problem.reason, problem.message)
 }
 
+fn password_of(endpoint: &Endpoint) -> Option<&str> {
+    match &endpoint.proof {
+        Proof::Password(password) => password.as_ref().map(Password::reveal),
+        Proof::Token(_) => panic!("{endpoint:?}"),
+    }
+}
+
 /// The mode in a word; `-` is for plain, `?` behind it for a fall-back.
 fn mode_of(target: &TargetSettings, mounted: &Mounted) -> String {
     match Endpoint::new(target, mounted).unwrap().encryption {
@@ -65,7 +72,7 @@ fn the_secret_of_pulp_operator_is_an_endpoint() {
     let endpoint = Endpoint::new(&target(), &mounted(&pulp())).unwrap();
     assert_eq!((endpoint.host.as_str(), endpoint.port), ("db.prod.example", 6543));
     assert_eq!((endpoint.database.as_str(), endpoint.user.as_str()), ("pulp", "svc"));
-    assert_eq!(endpoint.password, Some(Password::new("s3cret")));
+    assert_eq!(password_of(&endpoint), Some("s3cret"));
     assert!(!format!("{endpoint:?}").contains("s3cret"));
 }
 
@@ -87,7 +94,7 @@ fn the_manifest_goes_before_the_secret() {
 fn without_a_database_it_is_the_roles_name_as_with_libpq() {
     let endpoint = Endpoint::new(&target(), &mounted(&[("host", "h"), ("user", "u")])).unwrap();
     assert_eq!((endpoint.database.as_str(), endpoint.port), ("u", 5432));
-    assert_eq!(endpoint.password, None);
+    assert_eq!(password_of(&endpoint), None);
 }
 
 #[test]
@@ -117,9 +124,9 @@ const URI: &str = "postgresql://of_uri:pw%40uri@uri.example:1111/uri_db?sslmode=
 
 /// User, host, port, database, password and TLS mode.
 fn summary(target: &TargetSettings, mounted: &Mounted) -> String {
-    let Endpoint { user, host, port, database, password, .. } =
-        Endpoint::new(target, mounted).unwrap();
-    let password = password.as_ref().map_or("", Password::reveal);
+    let endpoint = Endpoint::new(target, mounted).unwrap();
+    let password = password_of(&endpoint).unwrap_or_default();
+    let Endpoint { user, host, port, database, .. } = &endpoint;
     format!("{user} {host}:{port}/{database} {password} {}", mode_of(target, mounted))
 }
 
@@ -259,6 +266,36 @@ fn verification_without_an_authority_says_what_to_write() {
     };
     assert_eq!(problem_of(&named, &with("no pem")).0, ProblemReason::CaNotFound);
     assert_eq!(mode_of(&named, &with(&ca())), "VerifyFull");
+}
+
+#[test]
+fn a_token_goes_only_to_a_server_that_is_verified() {
+    let iam = TargetSettings { auth: Auth::AwsIam, ..target() };
+    let with = |extra: &[(&str, &str)]| mounted(&[&pulp()[..], extra].concat());
+    let ca = ca();
+    for (sslmode, wanted) in [("require", "VerifyCA"), ("verify-full", "VerifyFull")] {
+        let secret = with(&[("sslmode", sslmode), ("ca.crt", &ca)]);
+        assert_eq!(mode_of(&iam, &secret), wanted);
+    }
+    let endpoint = Endpoint::new(&iam, &with(&[("ca.crt", &ca)])).unwrap();
+    assert!(matches!(endpoint.proof, Proof::Token(_)));
+    assert!(matches!(&endpoint.encryption, Encryption::Always(tls) if tls.verified));
+    // The Secret's password, which is of no use, is hidden none the less.
+    let scrubber =
+        Scrubber::of([&Endpoint::new(&iam, &with(&[("ca.crt", &ca)])).unwrap()].into_iter());
+    assert_eq!(scrubber.clean("s3cret"), "<password>");
+
+    for (extra, reason, wanted) in [
+        (None, ProblemReason::CaNotFound, "TLS mode VerifyFull needs a certificate authority"),
+        (Some("require"), ProblemReason::CaNotFound, "TLS mode Require with auth AwsIam needs"),
+        (Some("prefer"), ProblemReason::InvalidValue, "only to a server that TLS has verified"),
+        (Some("disable"), ProblemReason::InvalidValue, "only to a server that TLS has verified"),
+    ] {
+        let extra: Vec<_> = extra.iter().map(|mode| ("sslmode", *mode)).collect();
+        let (is, message) = problem_of(&iam, &with(&extra));
+        assert_eq!(is, reason, "{message}");
+        assert!(message.contains(wanted), "{message}");
+    }
 }
 
 #[test]
