@@ -7,6 +7,8 @@
 //!    is not known.
 //! 3. The same for what is left, until nothing explains it: that is `Unknown`.
 //!
+//! What AWS told of an RDS Proxy on the measured path stands beside the findings as evidence ([`proxy`]).
+//!
 //! A path is judged by itself; the other one is only looked at beside it. Where a report had no room for single
 //! connections, nothing is concluded from what is missing.
 
@@ -17,6 +19,7 @@ use crate::{
 };
 use judge::Judge;
 use path::Path;
+use proxy::Proxy;
 use verdict::Verdict;
 
 mod cause;
@@ -28,6 +31,7 @@ mod lane;
 mod message;
 mod moment;
 mod path;
+mod proxy;
 mod rhythm;
 mod span;
 mod suspect;
@@ -40,6 +44,7 @@ mod tests;
 
 pub use cause::Cause;
 pub use finding::{Clock, Confidence, Experiment, Finding, MAX_FINDINGS, Near, Timer};
+pub(crate) use proxy::pinned;
 pub use words::{short, since, told};
 
 /// What an ended run of the probe `probe` found: what explains most comes first, those of the measured path before
@@ -57,13 +62,16 @@ pub fn diagnose(
     let mut findings = Vec::new();
     for (path, beside) in [(&paths[0], &paths[1]), (&paths[1], &paths[0])] {
         let mut verdicts = Judge::new(path, record).verdicts();
+        if let Some(proxy) = Proxy::of(path.arm, status) {
+            verdicts.iter_mut().for_each(|verdict| proxy.weigh(verdict, path));
+        }
         verdicts.sort_by_key(|verdict| (std::cmp::Reverse(verdict.rank(path)), verdict.cause));
         if verdicts.is_empty() && path.arm == Arm::Target {
             verdicts.extend(Verdict::no_cut(path));
         }
-        let written = verdicts.iter().map(|verdict| {
-            write::finding(verdict, path, beside, record, probe, status.inventory.as_ref())
-        });
+        let written = verdicts
+            .iter()
+            .map(|verdict| write::finding(verdict, path, beside, record, probe, status));
         findings.extend(written);
     }
     Finding::fit(&mut findings);

@@ -4,7 +4,9 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod evidence;
+pub mod facts;
 pub mod metrics;
+pub mod points;
 pub mod request;
 
 pub use evidence::{Evidence, RdsProxyStatus};

@@ -20,6 +20,7 @@ mod html;
 mod junit;
 pub(crate) mod markdown;
 pub(crate) mod plain;
+mod rds_proxy;
 mod results;
 mod story;
 pub(crate) mod table;

@@ -6,7 +6,7 @@ use crate::{
     conditions::{Verdict, WaitingReason},
     diagnosis::{Finding, short},
     lifetime::Lifetime,
-    rds_proxy::request::Moment,
+    rds_proxy::{RdsProxyStatus, request::Moment},
     report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome, shorten},
     run::{ConnectionProbeRunStatus, WorkloadState},
     settings::Invalid,
@@ -30,6 +30,16 @@ pub fn mmss(ms: i64) -> String {
 #[must_use]
 pub fn precisely(ms: i64) -> String {
     format!("{}.{:03}", mmss(ms), ms.max(0) % 1000)
+}
+
+/// Microseconds, for people: `0.35 ms`, `12 ms`, `3.2 s`.
+#[must_use]
+pub fn micros(us: i64) -> String {
+    match us.max(0) {
+        us @ ..10_000 => format!("{}.{:02} ms", us / 1000, us % 1000 / 10),
+        us @ ..1_000_000 => format!("{} ms", us / 1000),
+        us => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
 }
 
 /// A length of time in the manner of Go, in whole seconds: `57m36s`.
@@ -349,6 +359,20 @@ pub fn waiting(reason: WaitingReason, workload: &str, seen: &str) -> String {
     }
 }
 
+/// What AWS did not tell of an RDS Proxy, for a run's summary.
+#[must_use]
+pub fn rds_gaps(told: &RdsProxyStatus) -> Option<String> {
+    let permissions: Vec<_> = told.gaps().into_iter().map(|gap| gap.permission.as_str()).collect();
+    match (&told.problem, &permissions[..]) {
+        (Some(problem), _) => Some(problem.clone()),
+        (None, []) => None,
+        (None, some) => Some(format!(
+            "AWS did not tell all of the RDS Proxy, see the report: {}.",
+            some.join(", ")
+        )),
+    }
+}
+
 /// When the next attempt is made.
 #[must_use]
 pub fn next_attempt(at: Timestamp) -> String {
@@ -475,6 +499,7 @@ mod tests {
         assert_eq!(mmss(5_400_000), "90:00");
         assert_eq!(precisely(2_449_029), "40:49.029");
         assert_eq!(duration(3_456_000), "57m36s");
+        assert_eq!([350, 12_345, 3_249_999].map(micros), ["0.35 ms", "12 ms", "3.2 s"]);
         assert_eq!(lifetime(&Lifetime { min_ms: 3_000_000, max_ms: None }), ">= 50:00");
         assert_eq!(lifetime(&Lifetime { min_ms: 60_000, max_ms: Some(120_000) }), "1:00–2:00");
     }

@@ -5,8 +5,10 @@
 use api::{
     ConnectionProbeRun,
     expect::Expect,
+    rds_proxy::RdsProxyStatus,
     render::{self, Format},
 };
+use serde_json::json;
 use std::{fs, path::Path};
 
 /// A run of the plan's workloads, captured from PgBouncer with `client_idle_timeout` of 20 s, as the operator
@@ -58,7 +60,38 @@ fn hostile() -> ConnectionProbeRun {
         experiment.manifest = Some(format!("a: |\n  {HOSTILE}\n```\n"));
     }
     assert!(!status.findings.is_empty());
+    status.rds_proxy = Some(proxy(HOSTILE));
     run
+}
+
+/// What AWS told of a proxy in the captured run's two minutes; `text`: whatever it says in words.
+fn proxy(text: &str) -> RdsProxyStatus {
+    let series = |metric: &str, values: &str| json!({ "metric": metric, "values": values });
+    let evidence = json!({
+        "takenAt": "2026-11-25T13:40:00Z",
+        "proxy": {
+            "status": text, "idleClientTimeoutSeconds": 20, "requireTls": true, "debugLogging": true,
+            "measuredEndpoint": text, "iamAuth": text
+        },
+        "endpoints": [{ "name": text, "role": "READ_ONLY", "status": text }],
+        "targets": [{ "kind": "RDS_INSTANCE", "role": text, "health": text }],
+        "parameters": [{ "name": text, "value": text, "unit": "ms", "source": text }],
+        "events": [{ "at": "2026-11-25T13:33:50Z", "about": text, "text": text }],
+        "metrics": {
+            "start": "2026-11-25T13:32:00Z", "periodSeconds": 60, "knownUntil": "2026-11-25T13:34:00Z",
+            "series": [
+                series("ClientConnections", "0 45 -"),
+                series("DatabaseConnectionsBorrowLatency", "350 1250000 -"),
+                series("DatabaseConnectionsCurrentlySessionPinned", "0 - 3"),
+            ]
+        },
+        "log": { "wanted": 9, "found": 5, "ends": [{ "workload": "idle", "n": 5, "reason": text, "apartMs": 20 }] },
+        "gaps": [{ "permission": "rds:DescribeDBProxyTargetGroups", "problem": text }],
+    });
+    let mut after = evidence.clone();
+    after["proxy"]["idleClientTimeoutSeconds"] = json!(30);
+    let told = json!({ "before": evidence, "after": after, "problem": text });
+    serde_json::from_value(told).unwrap()
 }
 
 fn is_line(c: char) -> bool {
@@ -108,6 +141,28 @@ fn a_page_stands_alone_and_draws_every_connection_that_is_told() {
         );
     assert!(lanes > 40 && others > 0, "{lanes} {others}");
     assert_eq!(page.matches("<title>").count(), 1 + 2 * lanes + others);
+}
+
+#[test]
+fn what_aws_counted_is_drawn_over_the_same_time_of_day() {
+    let mut run = captured();
+    let without = render::run(&run, None, Format::Html);
+    run.status.as_mut().unwrap().rds_proxy = Some(proxy("said"));
+    let page = render::run(&run, None, Format::Html);
+    check_elements(&page);
+    let steps = |page: &str| page.matches("class=\"step\"").count();
+    assert_eq!((steps(&without), steps(&page)), (0, 3), "a chart for each metric with a value");
+    let chart = page.split("aria-label=\"ClientConnections: 45 to 45\"").nth(1).unwrap();
+    let chart = chart.split("</svg>").next().unwrap();
+    // 13:33:25 to 13:34:18 is the axis: the minute before it is left of it, the one after it has no value.
+    assert!(chart.contains("<path class=\"step\" d=\"M30 22H"), "{chart}");
+    let times = |page: &str| -> Vec<String> {
+        let times = page.split("class=\"time\"").skip(1);
+        times.map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
+    };
+    let clock = times(&without)[0].clone();
+    assert!(chart.contains(&clock[..clock.find(" y=").unwrap()]), "the same axis: {clock}");
+    assert!(chart.contains("class=\"when\""), "cuts: {chart}");
 }
 
 /// Every opened element is closed, in order: as in XML, but for the void elements of HTML.

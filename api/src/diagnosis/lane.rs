@@ -43,7 +43,7 @@ pub(super) enum End<'a> {
 }
 
 /// Starts and lead-ins are over by this share of the duration.
-const STARTED: f64 = 456.0 / 3000.0;
+pub(super) const STARTED: f64 = 456.0 / 3000.0;
 
 impl<'a> Lane<'a> {
     /// All connections of an arm that were established.

@@ -5,6 +5,7 @@ use crate::{ConnectionProbe, ConnectionProbeRun, Inventory, manifest, settings::
 use simulation::{How, Killer, Sessions, When, probe, run};
 
 mod properties;
+mod proxy;
 mod simulation;
 
 const MINUTE: i64 = 60_000;

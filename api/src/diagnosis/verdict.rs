@@ -31,6 +31,8 @@ pub(super) enum Rival {
     Few,
     /// A difference between nodes, where workloads were on different ones.
     Nodes,
+    /// Somebody between client and RDS Proxy, who ended it towards both.
+    Between,
 }
 
 /// What a verdict has to add to its evidence.

@@ -287,6 +287,11 @@ fn rival(rival: Rival) -> String {
             return "A difference between nodes: with placement Spread the workloads may have been on different ones."
                 .to_owned();
         }
+        Rival::Between => {
+            return "Somebody between client and proxy: the proxy's log says that the client asked for the end, and \
+                    the probe did not."
+                .to_owned();
+        }
     };
     let what = match cause {
         Cause::MaxLifetime => "a limit on the age of connections",

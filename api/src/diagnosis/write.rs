@@ -5,14 +5,14 @@ use super::{
     finding::{MAX_LINES, MAX_SENTENCE},
     moment,
     path::{Path, total},
+    proxy::Proxy,
     span::{APART, Span, tolerance},
     verdict::Verdict,
     words,
 };
 use crate::{
-    Inventory,
     report::{Outcome, shorten},
-    run::MeasurementRecord,
+    run::{ConnectionProbeRunStatus, MeasurementRecord},
     text,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub(super) fn finding(
     beside: &Path<'_>,
     record: &MeasurementRecord,
     probe: &str,
-    inventory: Option<&Inventory>,
+    status: &ConnectionProbeRunStatus,
 ) -> Finding {
     let mut names = path.workloads(&verdict.lanes);
     names.extend(verdict.unlisted.keys().map(String::as_str));
@@ -39,7 +39,7 @@ pub(super) fn finding(
     let mut read = 0;
     let timer = verdict.timer.map(|(clock, value)| {
         let near;
-        (near, read) = configured::near(value, path.arm, inventory);
+        (near, read) = configured::near(value, clock, path.arm, status);
         Timer { clock, at_least_ms: value.low, at_most_ms: value.high, near }
     });
     let observed = if verdict.cause == Cause::NoCut {
@@ -69,6 +69,10 @@ pub(super) fn finding(
     let on_the_other = (held(beside) > 0).then(|| words::beside(cut_beside, held(beside)));
     finding.evidence.extend(verdict.remarks.iter().map(words::remark));
     finding.evidence.extend(words::near(&finding, read));
+    let told = Proxy::of(path.arm, status).map(|proxy| proxy.lines(verdict, path, beside));
+    let told = told.unwrap_or_default();
+    finding.evidence.truncate(MAX_LINES - told.len());
+    finding.evidence.extend(told);
     finding.evidence.extend(on_the_other);
     finding.evidence.extend(spared(verdict, path));
     finding.evidence.extend(rejected(verdict, path));

@@ -3,10 +3,12 @@
 use super::{
     Story,
     document::{Block, Section, printable},
+    rds_proxy::not_told,
 };
 use crate::{
     inventory::{ArmInventory, Hop, Inventory, PodTcp, Setting},
     pattern::Pattern,
+    rds_proxy::RdsProxyStatus,
     report::{Arm, ArmReport},
     text,
 };
@@ -26,8 +28,10 @@ pub(super) const TITLE: &str = "Configuration";
 
 pub(super) fn section(story: &Story<'_>) -> Section {
     let mut lines = Vec::new();
+    let proxy = story.status.rds_proxy.as_ref();
+    lines.extend(proxy.map(|told| rds_proxy(story, told)).unwrap_or_default());
     match &story.status.inventory {
-        Some(inventory) => lines.extend(read(inventory)),
+        Some(inventory) => lines.extend(read(inventory, proxy.is_some())),
         None => lines.push("The timers of proxy and server were not read.".to_owned()),
     }
     lines.push(String::new());
@@ -48,8 +52,23 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     Section { title: TITLE, blocks: vec![Block::Verbatim(lines.join("\n"))] }
 }
 
-fn read(inventory: &Inventory) -> Vec<String> {
-    let mut lines: Vec<_> = inventory.arms.iter().flat_map(path).collect();
+/// What AWS told of a proxy, and what it did not.
+fn rds_proxy(story: &Story<'_>, told: &RdsProxyStatus) -> Vec<String> {
+    let mut lines = vec!["RDS Proxy configuration (target):".to_owned()];
+    let asked = story.run.spec.measurement.settled.rds_proxy.as_ref();
+    lines.extend(asked.map(|proxy| format!("- Proxy Name: {} ({})", proxy.name, proxy.region)));
+    lines.extend(told.facts().into_iter().map(|fact| {
+        let after = fact.afterwards.map(|after| format!("; after the run: {after}"));
+        format!("- {}: {}{}", fact.name, fact.value, after.unwrap_or_default())
+    }));
+    lines.extend(not_told(told).into_iter().map(|line| format!("- {}", line.replace('`', ""))));
+    lines.push(String::new());
+    lines
+}
+
+/// `is_told`: AWS was asked for its proxy.
+fn read(inventory: &Inventory, is_told: bool) -> Vec<String> {
+    let mut lines: Vec<_> = inventory.arms.iter().flat_map(|arm| path(arm, is_told)).collect();
     lines.extend(inventory.problem.as_ref().map(|problem| format!("Not read: {problem}")));
     lines.extend(inventory.left_out.map(|n| format!("Left out for want of room: {n} entries")));
     lines.push("Pod's TCP (sysctl):".to_owned());
@@ -75,7 +94,7 @@ fn read(inventory: &Inventory) -> Vec<String> {
 }
 
 /// What was read on one path.
-fn path(read: &ArmInventory) -> Vec<String> {
+fn path(read: &ArmInventory, is_told: bool) -> Vec<String> {
     let arm = match read.arm {
         Arm::Target => "target",
         Arm::Control => "control",
@@ -89,12 +108,12 @@ fn path(read: &ArmInventory) -> Vec<String> {
                 .extend(pgbouncer.problem.as_ref().map(|problem| format!("- not read: {problem}")));
             lines.push(String::new());
         }
-        (None, Arm::Target) => {
+        (None, Arm::Target) if !is_told => {
             lines.push("Proxy configuration (target):".to_owned());
             lines.push(format!("- {RDS_PROXY}: not read"));
             lines.push(String::new());
         }
-        (None, Arm::Control) => {}
+        (None, _) => {}
     }
     lines.push(format!("PostgreSQL settings ({arm}):"));
     if let Some(server) = &read.server {

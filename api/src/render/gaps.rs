@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     measurement::Placement,
+    rds_proxy::RdsProxyStatus,
     report::{Arm, ArmReport, Lapses, Outcome, Report},
     run::WorkloadResult,
     text,
@@ -32,6 +33,9 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     gaps.extend(no_control(story));
     gaps.extend(intervals(story));
     gaps.extend(timers(story));
+    gaps.extend(
+        story.status.rds_proxy.as_ref().and_then(text::rds_gaps).map(|told| told.replace('`', "'")),
+    );
     if story.run.spec.measurement.settled.placement == Some(Placement::Spread) {
         gaps.push(
             "The pods were on several nodes: a difference between workloads may be one between \
@@ -125,9 +129,11 @@ fn intervals(story: &Story<'_>) -> Option<String> {
 fn timers(story: &Story<'_>) -> Option<String> {
     let arms = story.status.inventory.iter().flat_map(|inventory| &inventory.arms);
     let read = arms.filter_map(|arm| arm.pgbouncer.as_ref()).any(|it| it.problem.is_none());
-    (!read).then(|| {
+    let mut told = story.status.rds_proxy.iter().flat_map(RdsProxyStatus::told);
+    let told = told.any(|evidence| evidence.proxy.is_some());
+    (!read && !told).then(|| {
         "The proxy's own timers. target.readPgbouncerConfig: true reads PgBouncer's; \
-         `aws rds describe-db-proxies` prints RDS Proxy's."
+         spec.rdsProxy asks AWS for RDS Proxy's."
             .to_owned()
     })
 }

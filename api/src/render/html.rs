@@ -3,8 +3,9 @@
 use super::{
     Story, configuration,
     document::{Block, Document, Section, parts, printable},
-    evidence,
+    evidence, rds_proxy,
 };
+use crate::rds_proxy::RdsProxyStatus;
 use curve::curve;
 use lanes::Arms;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -13,6 +14,7 @@ use timeline::{by_age, by_clock, legend};
 mod axis;
 mod curve;
 mod lanes;
+mod metrics;
 mod timeline;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -23,7 +25,9 @@ pub(super) fn page(story: &Story<'_>) -> String {
     let document = Document::of(story);
     let title = printable(&document.title);
     // What was found first, then the figures, then what it rests on.
-    let rests = |section: &Section| matches!(section.title, evidence::TITLE | configuration::TITLE);
+    let rests = |section: &Section| {
+        matches!(section.title, rds_proxy::TITLE | evidence::TITLE | configuration::TITLE)
+    };
     let found = document.sections.iter().take_while(|section| !rests(section)).count();
     let (found, others) = document.sections.split_at(found);
     let page = html! {
@@ -61,6 +65,8 @@ fn figures(story: &Story<'_>) -> Markup {
         })
         .collect();
     let (clock, age) = lanes::axes(workloads.iter().map(|(_, arms)| arms));
+    let metrics = story.status.rds_proxy.as_ref().and_then(RdsProxyStatus::metrics);
+    let all: Vec<_> = workloads.iter().map(|(_, arms)| arms).collect();
     html! {
         h2 { "Connections" }
         (legend())
@@ -75,6 +81,7 @@ fn figures(story: &Story<'_>) -> Markup {
                 }
             }
         }
+        @if let Some(metrics) = metrics { (metrics::charts(metrics, &all, &clock)) }
     }
 }
 

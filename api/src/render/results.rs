@@ -20,7 +20,7 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     if !remarks.is_empty() {
         blocks.push(Block::List(remarks));
     }
-    blocks.push(Block::Text(table::PINNED.to_owned()));
+    blocks.push(Block::Text(table::pinned(story)));
     Section { title: "Results", blocks }
 }
 

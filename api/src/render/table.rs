@@ -17,8 +17,14 @@ use crate::{
 const HEAD: [&str; 6] = ["Test", "Duration", "Disconnect?", "mm:ss", "Error", "Pinned?"];
 
 /// What the last column says.
-pub(super) const PINNED: &str = "Pinned? is the rule that AWS publishes for the statements that were \
-    sent; `held`: an open transaction\nholds a server connection without pinning. It was not observed.";
+const PINNED: &str = "Pinned? is the rule that AWS publishes for the statements that were \
+    sent; `held`: an open transaction\nholds a server connection without pinning.";
+
+/// What the column means, and whether an RDS Proxy's own count shows it: nothing on the wire does.
+pub(super) fn pinned(story: &Story<'_>) -> String {
+    let seen = diagnosis::pinned(&story.run.spec.measurement, &story.status);
+    format!("{PINNED} {}", seen.unwrap_or_else(|| "It was not observed.".to_owned()))
+}
 
 /// The table as Markdown, with a line on what `Pinned?` means: nothing on the wire tells whether a
 /// proxy pinned a session, so the column is the published rule for the statements that were sent.
@@ -33,7 +39,8 @@ pub(super) fn results(story: &Story<'_>) -> String {
     let expected: String =
         story.expected.iter().map(|one| format!("{}: {}\n", one.word(), one.message)).collect();
     let expected = if expected.is_empty() { expected } else { format!("\nExpected:\n{expected}") };
-    format!("{}\n{remarks}{PINNED}\n{expected}{findings}", markdown(&all_rows(story)))
+    let (table, pinned) = (markdown(&all_rows(story)), pinned(story));
+    format!("{table}\n{remarks}{pinned}\n{expected}{findings}")
 }
 
 /// The head, then a row for each workload and path.
