@@ -30,6 +30,7 @@ use kube::{Resource, ResourceExt};
 use std::{collections::BTreeMap, time::Duration};
 
 mod asking;
+mod iam;
 mod placement;
 
 pub(crate) use asking::asking;
@@ -101,10 +102,14 @@ pub(crate) fn job(
                 }],
             }),
             active_deadline_seconds: Some(seconds(job_deadline)),
-            template: PodTemplateSpec {
-                metadata: Some(pod_metadata(&template, labels, annotations)),
-                spec: Some(pod(run, &settings, template, (attempt, node), lanes, pod_deadline)),
-            },
+            template: iam::equipped(
+                PodTemplateSpec {
+                    metadata: Some(pod_metadata(&template, labels, annotations)),
+                    spec: Some(pod(run, &settings, template, (attempt, node), lanes, pod_deadline)),
+                },
+                run,
+                &settings,
+            ),
             ..JobSpec::default()
         }),
         status: None,

@@ -26,6 +26,8 @@ pub(crate) const CONTAINER: &str = "probe";
 pub(crate) const RDS_CONTAINER: &str = "rds";
 /// Name of the init container that takes the inventory.
 pub(crate) const INVENTORY_CONTAINER: &str = "inventory";
+/// Name of the sidecar that signs tokens of AWS IAM, where logins need them.
+pub(crate) const IAM_CONTAINER: &str = "iam";
 
 /// Facts of all probe pods, by run and pod.
 #[derive(Default)]
@@ -248,7 +250,9 @@ fn unready_since(
     let since = unready.last_transition_time.as_ref()?.0;
     // A pod is unready until its first successful check, too.
     let was_ready = container?.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0 < since;
-    (started && was_ready && !deleting).then_some(since)
+    // Where it is ready itself, a sidecar is not.
+    let is_ready = container?.ready;
+    (started && was_ready && !is_ready && !deleting).then_some(since)
 }
 
 fn stuck(pod: &Pod, main: &str) -> Option<PodPhase> {
@@ -259,11 +263,13 @@ fn stuck(pod: &Pod, main: &str) -> Option<PodPhase> {
             since: scheduled.last_transition_time.as_ref().map_or_else(|| created(pod), |t| t.0),
         });
     }
-    // Both have the same image, and the init container needs it first.
-    [INVENTORY_CONTAINER, main].into_iter().find_map(|name| {
+    // The last two have the same image, and the init container needs it first.
+    [IAM_CONTAINER, INVENTORY_CONTAINER, main].into_iter().find_map(|name| {
         let container = container(pod, name);
         let reason = container?.state.as_ref()?.waiting.as_ref()?.reason.as_deref()?;
-        (!matches!(reason, "ContainerCreating" | "PodInitializing")).then_some(())?;
+        // A sidecar that fails is restarted: the probe says that it waits for it, and for how long.
+        let passes = ["ContainerCreating", "PodInitializing", "CrashLoopBackOff"];
+        (!passes.contains(&reason)).then_some(())?;
         let seen = waiting_message(container)?;
         Some(PodPhase::Stuck { cause: Stuck::Image, seen, since: created(pod) })
     })

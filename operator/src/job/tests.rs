@@ -9,7 +9,7 @@ use api::{
 };
 use serde_json::{Value, json};
 
-fn run(measurement: Value) -> ConnectionProbeRun {
+pub(super) fn run(measurement: Value) -> ConnectionProbeRun {
     let as_written: Measurement = serde_json::from_value(measurement).unwrap();
     let mut run = ConnectionProbeRun::new(
         "pulp-0f1e2-7",

@@ -206,6 +206,61 @@ fn a_report_that_the_kubelet_cut_is_told_from_one_that_was_never_written() {
     assert_eq!(reason(""), "Completed");
 }
 
+/// A pod with a sidecar in `sidecar`, and a probe in `probe` that is `ready`.
+fn with_sidecar(sidecar: &Value, probe: &Value, ready: bool) -> Pod {
+    let container = |name: &str, state: &Value, ready: bool| {
+        json!({
+            "name": name, "image": "i", "imageID": "", "ready": ready, "restartCount": 0,
+            "started": state.get("running").is_some(), "state": state,
+        })
+    };
+    let end = json!({"terminated": {"exitCode": 0, "message": ""}});
+    pod(&json!({
+        "conditions": unready("ContainersReady", "2026-11-23T10:20:07Z"),
+        "initContainerStatuses": [container("iam", sidecar, false), container("inventory", &end, false)],
+        "containerStatuses": [container("probe", probe, ready)],
+    }))
+}
+
+#[test]
+fn a_sidecar_that_fails_is_no_cut_and_no_missing_image() {
+    let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "m"}});
+    let running = json!({"running": {"startedAt": "2026-11-23T10:00:05Z"}});
+    let failing = with_sidecar(&waiting("CrashLoopBackOff"), &running, true);
+    assert_eq!(unready_since(&failing), None);
+    assert!(unready_since(&with_sidecar(&running, &running, false)).is_some());
+
+    let initializing = waiting("PodInitializing");
+    let phase =
+        |reason| distil(&with_sidecar(&waiting(reason), &initializing, false)).unwrap().phase;
+    assert_eq!(phase("CrashLoopBackOff"), PodPhase::Starting);
+    assert!(matches!(phase("ImagePullBackOff"), PodPhase::Stuck { cause: Stuck::Image, .. }));
+}
+
+#[test]
+fn a_report_has_all_its_4096_bytes_beside_a_sidecar() {
+    let mut report =
+        json!({"workload": "idle", "startedAt": "2026-11-23T10:00:05Z", "arms": []}).to_string();
+    let spaces = 4096 - report.len();
+    report.insert_str(1, &" ".repeat(spaces));
+    let running = json!({"running": {"startedAt": "2026-11-23T10:00:05Z"}});
+    // The sidecar is ended after the probe.
+    for sidecar in [running, json!({"terminated": {"exitCode": 0}})] {
+        let ended =
+            json!({"terminated": {"exitCode": 0, "reason": "Completed", "message": report}});
+        let PodPhase::Ended(end) = distil(&with_sidecar(&sidecar, &ended, false)).unwrap().phase
+        else {
+            panic!("it ended")
+        };
+        assert_eq!((end.report.is_some(), end.reason.as_str()), (true, "Completed"));
+    }
+    let cut = json!({"terminated": {"exitCode": 0, "message": "{".repeat(4096)}});
+    let PodPhase::Ended(end) = distil(&with_sidecar(&cut, &cut, false)).unwrap().phase else {
+        panic!("it ended")
+    };
+    assert_eq!(end.reason, "the kubelet cut its report to 4096 bytes, as the pod has 3 containers");
+}
+
 proptest! {
     #[test]
     fn whatever_a_container_left_as_its_message_is_an_end(
