@@ -8,6 +8,26 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Settings of PostgreSQL that end a session, a transaction, a statement or a login, in the order in
+/// which they are told. Versions that don't know one leave it out.
+pub const TIMERS: [&str; 15] = [
+    "idle_session_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_timeout",
+    "statement_timeout",
+    "lock_timeout",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_keepalives_count",
+    "tcp_user_timeout",
+    "client_connection_check_interval",
+    "authentication_timeout",
+    "max_standby_streaming_delay",
+    "max_standby_archive_delay",
+    "wal_sender_timeout",
+    "wal_receiver_timeout",
+];
+
 /// The timers that can cut a connection, as the probe's role saw them when the run began. They were
 /// read once, over one short connection of their own per path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,33 +7,13 @@ use crate::{
     target::Endpoint,
     wire::Row,
 };
-use api::inventory::{ArmInventory, DatabaseServer, Hop, Setting};
+use api::inventory::{ArmInventory, DatabaseServer, Hop, Setting, TIMERS};
 use jiff::Timestamp;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 use tokio::time::Instant;
-
-/// Settings of PostgreSQL that end a session, a transaction, a statement or a login, in the order in
-/// which they are told. Versions that don't know one leave it out.
-const TIMERS: [&str; 15] = [
-    "idle_session_timeout",
-    "idle_in_transaction_session_timeout",
-    "transaction_timeout",
-    "statement_timeout",
-    "lock_timeout",
-    "tcp_keepalives_idle",
-    "tcp_keepalives_interval",
-    "tcp_keepalives_count",
-    "tcp_user_timeout",
-    "client_connection_check_interval",
-    "authentication_timeout",
-    "max_standby_streaming_delay",
-    "max_standby_archive_delay",
-    "wal_sender_timeout",
-    "wal_receiver_timeout",
-];
 
 const ITSELF: &str = "SELECT pg_catalog.current_setting('server_version'), \
     (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000)::bigint, \
