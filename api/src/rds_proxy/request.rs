@@ -58,7 +58,7 @@ impl Request {
     pub const MAX_LANES: usize = 200;
     /// How long metrics are waited for. CloudWatch has those of a minute some minutes after it, and promises
     /// nothing.
-    pub const PATIENCE: std::time::Duration = std::time::Duration::from_mins(6);
+    pub const PATIENCE: std::time::Duration = std::time::Duration::from_mins(8);
 }
 
 impl Moment {
