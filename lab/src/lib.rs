@@ -10,6 +10,7 @@
 )]
 
 pub mod audit;
+pub mod aws;
 pub mod causes;
 pub mod certificates;
 pub mod cluster;
