@@ -62,6 +62,10 @@ pub(super) fn of_run(
             told.push(Announcement { note, run, ..tell(false, reason.as_str(), "Repeat") });
         }
     }
+    let gaps = |status: &ConnectionProbeRunStatus| text::rds_gaps(status.rds_proxy.as_ref()?);
+    if let Some(note) = gaps(after).filter(|_| before.and_then(gaps).is_none()) {
+        told.push(Announcement { note, ..tell(true, "RdsProxyNotRead", "Measure") });
+    }
     if was.as_ref() == Some(&is) {
         return told;
     }

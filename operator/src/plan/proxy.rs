@@ -16,9 +16,11 @@ use kube::ResourceExt;
 
 /// Metrics are wanted from so long before the first connection: what was there without the run.
 const BASELINE: SignedDuration = SignedDuration::from_mins(10);
-/// And until so long after the last one's end.
-const AFTERMATH: SignedDuration = SignedDuration::from_mins(1);
-/// A pod that asks is waited for so long until it runs, and so long until it has ended.
+/// And until so long after the last one's end: pinned connections that go down again show whose they were, and that
+/// takes a whole minute without ours.
+const AFTERMATH: SignedDuration = SignedDuration::from_mins(3);
+/// A pod that asks is waited for so long until it is made, until it runs, and until it has ended.
+const MADE: SignedDuration = SignedDuration::from_secs(30);
 const STARTS: SignedDuration = SignedDuration::from_mins(3);
 const ENDS: SignedDuration = SignedDuration::from_mins(12);
 
@@ -82,8 +84,9 @@ fn in_vain(asked: &AskFacts, now: Timestamp) -> Option<String> {
 
 fn until(asked: &AskFacts) -> Timestamp {
     let wait = match asked.answer {
-        None | Some(Answer::Starting(_)) => STARTS,
-        _ => ENDS,
+        None => MADE,
+        Some(Answer::Starting(_)) => STARTS,
+        Some(_) => ENDS,
     };
     asked.created_at.checked_add(wait).unwrap_or(asked.created_at)
 }

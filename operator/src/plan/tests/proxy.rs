@@ -3,7 +3,11 @@
 use super::cluster::{Cluster, report, survivors};
 use crate::facts::Answer;
 use api::{
-    rds_proxy::{Evidence, RdsProxy, evidence::ProxyFacts, request::Moment},
+    rds_proxy::{
+        Evidence, RdsProxy,
+        evidence::{Gap, ProxyFacts},
+        request::Moment,
+    },
     report::LaneEnd,
 };
 
@@ -98,9 +102,27 @@ fn a_pod_that_never_starts_is_waited_for_three_minutes() {
 }
 
 #[test]
+fn what_aws_does_not_tell_is_an_event_as_soon_as_it_is_known() {
+    let mut cluster = behind_a_proxy();
+    cluster.settle();
+    let gap = Gap {
+        permission: "cloudwatch:GetMetricData".into(),
+        problem: "The role may not call it.".into(),
+    };
+    let evidence = Evidence { gaps: vec![gap], ..Evidence::default() };
+    cluster.aws(Moment::Before, Answer::Told(Box::new(evidence)));
+    let told = cluster.plan().announcements;
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((told.reason.as_str(), told.warning), ("RdsProxyNotRead", true));
+    assert!(told.note.contains("cloudwatch:GetMetricData"), "{}", told.note);
+    cluster.settle();
+    assert!(cluster.plan().announcements.is_empty(), "told once");
+}
+
+#[test]
 fn a_pod_that_is_not_made_or_says_nothing_is_not_waited_for() {
     let mut cluster = measured();
-    cluster.wait(180);
+    cluster.wait(30);
     cluster.settle();
     let problem = cluster.run(1).status.unwrap().rds_proxy.unwrap().problem.unwrap();
     insta::assert_snapshot!(problem, @"AWS could not be asked after the run: its pod was not made: the service account of spec.rdsProxy is missing, or a quota or policy refuses it; see kubectl describe job.");
