@@ -52,8 +52,8 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "FILE")]
     termination_log: Option<PathBuf>,
 
-    /// For how long metrics are waited for after a run, such as 6m
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "6m")]
+    /// For how long metrics are waited for after a run, such as 8m
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "8m")]
     patience: Duration,
 }
 

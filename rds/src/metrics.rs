@@ -19,8 +19,8 @@ const PERMISSION: &str = "cloudwatch:GetMetricData";
 const MINUTE: i64 = 60;
 /// An answer has up to 100,800 values: two days of all metrics in a page.
 const PAGES: usize = 10;
-/// How often metrics are looked for while they are waited for: every 20 s in 6 minutes.
-const LOOKS: u32 = 18;
+/// How often metrics are looked for while they are waited for: every 20 s in 8 minutes.
+const LOOKS: u32 = 24;
 
 /// Asks for all of them; after a run again and again, until they reach its end and don't change any more. A minute's
 /// value grows for a while: each host of a proxy reports on its own.
