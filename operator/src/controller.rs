@@ -188,7 +188,7 @@ fn on_error(probe: Arc<ConnectionProbe>, error: &Error, context: Arc<Context>) -
 
 /// The operator's only reading of the clock.
 #[expect(clippy::disallowed_methods, reason = "the one clock: everything else is handed the time")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 

@@ -90,6 +90,8 @@ pub(crate) struct PodFacts {
     pub(crate) workload: usize,
     /// How far it is.
     pub(crate) phase: PodPhase,
+    /// When that was heard: after an outage long after it came about, and before what came after it.
+    pub(crate) heard: Timestamp,
     /// Its node, if it has one.
     pub(crate) node: Option<String>,
     /// The inventory that it took.

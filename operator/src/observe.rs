@@ -2,6 +2,7 @@
 
 use crate::{
     cache::Cache,
+    controller::now,
     facts::{AskFacts, JobFacts, RunFacts},
     kind::Kind,
     metrics::{Metrics, UNREADABLE},
@@ -153,7 +154,7 @@ impl World {
         let listed = [
             watch::<ConnectionProbeRun>(scope, &sender, move |event| runs.observe_run(event)),
             watch::<Job>(scope, &sender, move |event| jobs.jobs.observe(event)),
-            watch::<Pod>(scope, &sender, move |event| pods.pods.observe(&event)),
+            watch::<Pod>(scope, &sender, move |event| pods.pods.observe(&event, now())),
         ];
         for listed in listed {
             // An error means that the watch has ended, and with it the process.

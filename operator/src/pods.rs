@@ -44,15 +44,15 @@ struct State {
 }
 
 impl Pods {
-    /// Takes in what the watch says.
-    pub(crate) fn observe(&self, event: &Event<Pod>) {
+    /// Takes in what the watch says now.
+    pub(crate) fn observe(&self, event: &Event<Pod>, now: Timestamp) {
         let mut state = self.lock();
         match event {
-            Event::Apply(pod) => state.keep(pod, false),
-            Event::Delete(pod) => state.keep(pod, true),
+            Event::Apply(pod) => state.keep(pod, false, now),
+            Event::Delete(pod) => state.keep(pod, true, now),
             Event::Init => state.listed.clear(),
             Event::InitApply(pod) => {
-                state.keep(pod, false);
+                state.keep(pod, false, now);
                 state.listed.insert(pod.uid().unwrap_or_default());
             }
             Event::InitDone => {
@@ -92,7 +92,7 @@ impl Pods {
 }
 
 impl State {
-    fn keep(&mut self, pod: &Pod, gone: bool) {
+    fn keep(&mut self, pod: &Pod, gone: bool, now: Timestamp) {
         let (Some(namespace), Some(run)) = (pod.namespace(), pod.labels().get(RUN_LABEL)) else {
             return;
         };
@@ -107,8 +107,11 @@ impl State {
             return;
         }
         let Some(mut facts) = distil(pod) else { return };
-        facts.gone = gone;
         let (key, uid) = ((namespace, run.clone()), pod.uid().unwrap_or_default());
+        let known = self.runs.get(&key).and_then(|pods| pods.get(&uid));
+        let same = known.filter(|known| known.phase == facts.phase);
+        facts.heard = same.map_or(now, |known| known.heard);
+        facts.gone = gone;
         if gone {
             // Of a run that was forgotten: nobody waits for it.
             let known = self.runs.get_mut(&key).and_then(|pods| pods.get_mut(&uid));
@@ -130,6 +133,7 @@ fn distil(pod: &Pod) -> Option<PodFacts> {
         attempt,
         workload,
         phase: phase(pod, CONTAINER, deleting),
+        heard: Timestamp::UNIX_EPOCH,
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         inventory: inventory(pod),
         disruption: disruption(pod),

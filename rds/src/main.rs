@@ -30,18 +30,18 @@ use tokio::{
 fn main() -> ExitCode {
     let exit = match Args::parse().command {
         Command::Collect(collect) => match collect.order() {
-            Ok(order) => ask(&order).unwrap_or_else(failed),
+            Ok(order) => ask(&order).unwrap_or_else(|error| failed(&error)),
             Err(problem) => {
                 eprintln!("{problem}");
                 Exit::Misconfigured
             }
         },
-        Command::Token(token) => token::serve(token).unwrap_or_else(failed),
+        Command::Token(token) => token::serve(token).unwrap_or_else(|error| failed(&error)),
     };
     exit.into()
 }
 
-fn failed(error: io::Error) -> Exit {
+fn failed(error: &io::Error) -> Exit {
     eprintln!("{error}");
     Exit::Internal
 }

@@ -47,7 +47,8 @@ impl Operator {
         };
         list::<ConnectionProbeRun>(&client, |run| world.runs.observe(run)).await;
         list::<Job>(&client, |job| world.jobs.observe(job)).await;
-        list::<Pod>(&client, |pod| world.pods.observe(&pod)).await;
+        let now = server.state().now;
+        list::<Pod>(&client, |pod| world.pods.observe(&pod, now)).await;
         let context = Context {
             recorder: Recorder::new(client.clone(), Reporter::from(MANAGED_BY)),
             scope: Scope { client, namespace, metrics },
@@ -70,7 +71,7 @@ impl Operator {
             match plural.as_str() {
                 "connectionproberuns" => world.runs.observe(change(object, *gone)),
                 "jobs" => world.jobs.observe(change(object, *gone)),
-                "pods" => world.pods.observe(&change(object, *gone)),
+                "pods" => world.pods.observe(&change(object, *gone), state.now),
                 _ => {}
             }
         }

@@ -213,8 +213,8 @@ impl Step {
                     let long = now.duration_since(*since) >= patience(*reason);
                     waiting.get_or_insert((*reason, long, text::waiting(*reason, name, seen)));
                 }
-                Progress::Holding { unready_since: Some(at), since }
-                    if now.duration_since(*at) >= CUT_SHOWS =>
+                Progress::Holding { unready_since: Some(at), since, heard }
+                    if now.duration_since((*at).max(*heard)) >= CUT_SHOWS =>
                 {
                     self.saw_a_cut(position, *at, *since);
                 }

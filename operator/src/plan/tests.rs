@@ -97,6 +97,19 @@ fn an_inventory_comes_with_the_next_status_and_causes_none() {
 }
 
 #[test]
+fn an_exit_that_was_heard_of_late_and_by_halves_is_no_cut() {
+    let mut cluster = Cluster::running("idle");
+    cluster.wait(60);
+    cluster.pod(0, PodPhase::Running { unready_since: Some(cluster.at(50)), since: cluster.at(0) });
+    cluster.hears_now(0);
+    cluster.settle();
+    assert!(cluster.run(1).status.unwrap().first_cut_seen_time.is_none(), "its end is on the way");
+    cluster.wait(3);
+    cluster.settle();
+    assert!(cluster.run(1).status.unwrap().first_cut_seen_time.is_some(), "it still runs");
+}
+
+#[test]
 fn a_process_that_has_just_exited_is_no_cut() {
     let mut cluster = Cluster::running("idle");
     cluster.wait(60);

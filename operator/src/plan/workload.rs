@@ -24,6 +24,8 @@ pub(super) enum Progress {
         unready_since: Option<Timestamp>,
         /// When its pod started.
         since: Timestamp,
+        /// When this was heard.
+        heard: Timestamp,
     },
     /// Kubernetes tries on.
     Waiting { reason: WaitingReason, seen: String, since: Timestamp },
@@ -33,9 +35,9 @@ pub(super) enum Progress {
 
 /// A pod's last words may come after its Job's end.
 const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
-/// A pod that has been unready for so long, and whose container still runs, has a cut connection. One
-/// whose process has just exited is unready too, until the kubelet notices the exit: it looks once a
-/// second.
+/// A pod that has been unready for so long since that was heard, and whose container still runs, has a cut
+/// connection. One whose process has just exited is unready too, until the kubelet notices the exit: it looks
+/// once a second.
 pub(super) const CUT_SHOWS: SignedDuration = SignedDuration::from_secs(3);
 /// A Job without a single pod after this long is refused them.
 const POD_REFUSED: SignedDuration = SignedDuration::from_secs(30);
@@ -97,7 +99,7 @@ fn of_pod(pod: &PodFacts, before: &WorkloadResult) -> Progress {
         }
         PodPhase::Starting => Progress::Starting,
         PodPhase::Running { unready_since, since } => {
-            Progress::Holding { unready_since: *unready_since, since: *since }
+            Progress::Holding { unready_since: *unready_since, since: *since, heard: pod.heard }
         }
         PodPhase::Stuck { cause, seen, since } => {
             let reason = match cause {
@@ -210,7 +212,9 @@ impl Progress {
                     },
                 )
             }
-            Self::Holding { unready_since, .. } => soon((*unready_since)?, CUT_SHOWS),
+            Self::Holding { unready_since, heard, .. } => {
+                soon((*unready_since)?.max(*heard), CUT_SHOWS)
+            }
             Self::Final(_) | Self::Queued | Self::Blocked { .. } => None,
         }
     }

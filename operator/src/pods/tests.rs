@@ -92,16 +92,28 @@ fn what_aws_told_is_remembered_whatever_becomes_of_the_pod() {
     let pods = Pods::default();
     let answer = || pods.answer("ns", "t-abcde-1", Moment::After);
     let waiting = json!({ "waiting": { "reason": "ErrImagePull", "message": "no such image" } });
-    pods.observe(&Event::Apply(asks(waiting)));
+    pods.observe(&Event::Apply(asks(waiting)), Timestamp::UNIX_EPOCH);
     assert_eq!(answer(), Some(Answer::Starting(Some("ErrImagePull no such image".into()))));
-    pods.observe(&Event::Apply(ended("killed")));
+    pods.observe(&Event::Apply(ended("killed")), Timestamp::UNIX_EPOCH);
     assert_eq!(answer(), Some(Answer::Silent("killed".into())));
     let evidence = Evidence { taken_at: Timestamp::UNIX_EPOCH, ..Evidence::default() };
-    pods.observe(&Event::Apply(ended(&evidence.to_message())));
-    pods.observe(&Event::Apply(ended("another pod's")));
+    pods.observe(&Event::Apply(ended(&evidence.to_message())), Timestamp::UNIX_EPOCH);
+    pods.observe(&Event::Apply(ended("another pod's")), Timestamp::UNIX_EPOCH);
     assert_eq!(answer(), Some(Answer::Told(Box::new(evidence))));
     pods.forget("ns", "t-abcde-1");
     assert_eq!(answer(), None);
+}
+
+#[test]
+fn what_does_not_change_was_heard_the_first_time() {
+    let pods = Pods::default();
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let heard = || pods.of("ns", "t-abcde-1")[0].heard;
+    let cut = running(&unready("ContainersReady", "2026-11-23T10:20:07Z"));
+    pods.observe(&Event::Apply(running(&json!([]))), at(1));
+    pods.observe(&Event::Apply(cut.clone()), at(2));
+    pods.observe(&Event::Apply(cut), at(3));
+    assert_eq!(heard(), at(2));
 }
 
 #[test]
@@ -122,8 +134,8 @@ fn an_evicted_pod_is_remembered_with_its_last_words() {
         }],
     }));
     let pods = Pods::default();
-    pods.observe(&Event::Apply(evicted.clone()));
-    pods.observe(&Event::Delete(evicted));
+    pods.observe(&Event::Apply(evicted.clone()), Timestamp::UNIX_EPOCH);
+    pods.observe(&Event::Delete(evicted), Timestamp::UNIX_EPOCH);
     let facts = pods.of("ns", "t-abcde-1").remove(0);
     assert!(facts.gone);
     assert_eq!(facts.disruption, Some(Inconclusive::Evicted));
@@ -136,9 +148,9 @@ fn an_evicted_pod_is_remembered_with_its_last_words() {
 #[test]
 fn a_list_tells_which_pods_are_gone() {
     let pods = Pods::default();
-    pods.observe(&Event::Apply(running(&json!([]))));
-    pods.observe(&Event::Init);
-    pods.observe(&Event::InitDone);
+    pods.observe(&Event::Apply(running(&json!([]))), Timestamp::UNIX_EPOCH);
+    pods.observe(&Event::Init, Timestamp::UNIX_EPOCH);
+    pods.observe(&Event::InitDone, Timestamp::UNIX_EPOCH);
     assert!(pods.of("ns", "t-abcde-1")[0].gone);
 }
 

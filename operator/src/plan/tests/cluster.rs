@@ -197,12 +197,20 @@ impl Cluster {
             attempt,
             workload,
             phase,
+            heard: START,
             node,
             inventory,
             disruption,
             deleting,
             gone,
         });
+    }
+
+    /// After an outage, what a pod of the first attempt is like is heard of only now.
+    pub(super) fn hears_now(&mut self, workload: usize) {
+        let now = self.now;
+        let pods = self.runs.last_mut().unwrap().pods.iter_mut();
+        pods.filter(|pod| pod.workload == workload).for_each(|pod| pod.heard = now);
     }
 
     /// The first pod has taken an inventory, in which there is only a problem.
@@ -267,7 +275,7 @@ impl Cluster {
     }
 
     /// A pod that asks AWS gets so far.
-    pub(super) fn aws(&mut self, moment: Moment, answer: Answer) {
+    pub(super) fn aws(&mut self, moment: Moment, answer: &Answer) {
         let asked = self.runs.last_mut().unwrap().asked.iter_mut();
         let asked = asked.filter(|asked| asked.moment == moment);
         asked.for_each(|asked| asked.answer = Some(answer.clone()));

@@ -31,7 +31,7 @@ fn told(idle_client_timeout_seconds: i64) -> Answer {
 fn measured() -> Cluster {
     let mut cluster = behind_a_proxy();
     cluster.settle();
-    cluster.aws(Moment::Before, told(1800));
+    cluster.aws(Moment::Before, &told(1800));
     cluster.ends(0, survivors("idle", 5, 60_000));
     cluster.job_finishes();
     cluster.settle();
@@ -46,14 +46,14 @@ fn aws_is_asked_when_the_first_job_is_made_and_when_the_last_connection_has_ende
         steps.extend(cluster.step());
     }
     assert_eq!(steps, ["start run 1", "start attempt 1 of 1 workloads", "ask AWS before the run"]);
-    cluster.aws(Moment::Before, told(1800));
+    cluster.aws(Moment::Before, &told(1800));
     cluster.ends(0, survivors("idle", 5, 60_000));
     cluster.job_finishes();
     assert_eq!(cluster.step(), ["ask AWS after the run"]);
     cluster.settle();
     assert_eq!(cluster.ready(), "False Progressing");
     insta::assert_snapshot!(cluster.summary(), @"All connections of run 1 have ended; AWS is asked about the proxy, whose metrics come minutes late.");
-    cluster.aws(Moment::After, told(1800));
+    cluster.aws(Moment::After, &told(1800));
     cluster.settle();
     assert_eq!(cluster.ready(), "True Measured");
     let told = cluster.run(1).status.unwrap().rds_proxy.unwrap();
@@ -90,7 +90,7 @@ fn the_request_has_the_ports_of_connections_that_were_cut() {
 #[test]
 fn a_pod_that_never_starts_is_waited_for_three_minutes() {
     let mut cluster = measured();
-    cluster.aws(Moment::After, Answer::Starting(Some("ErrImagePull rds:1".into())));
+    cluster.aws(Moment::After, &Answer::Starting(Some("ErrImagePull rds:1".into())));
     cluster.wait(179);
     cluster.settle();
     assert_eq!(cluster.ready(), "False Progressing");
@@ -110,7 +110,7 @@ fn what_aws_does_not_tell_is_an_event_as_soon_as_it_is_known() {
         problem: "The role may not call it.".into(),
     };
     let evidence = Evidence { gaps: vec![gap], ..Evidence::default() };
-    cluster.aws(Moment::Before, Answer::Told(Box::new(evidence)));
+    cluster.aws(Moment::Before, &Answer::Told(Box::new(evidence)));
     let told = cluster.plan().announcements;
     let [told] = &told[..] else { panic!("{told:?}") };
     assert_eq!((told.reason.as_str(), told.warning), ("RdsProxyNotRead", true));
@@ -128,7 +128,7 @@ fn a_pod_that_is_not_made_or_says_nothing_is_not_waited_for() {
     insta::assert_snapshot!(problem, @"AWS could not be asked after the run: its pod was not made: the service account of spec.rdsProxy is missing, or a quota or policy refuses it; see kubectl describe job.");
 
     let mut cluster = measured();
-    cluster.aws(Moment::After, Answer::Silent("OOMKilled".into()));
+    cluster.aws(Moment::After, &Answer::Silent("OOMKilled".into()));
     cluster.settle();
     assert_eq!(cluster.ready(), "True Measured");
 }
