@@ -3,6 +3,7 @@
 use crate::{
     ConnectionProbeRun,
     inventory::{ArmInventory, Setting},
+    rds_proxy::RdsProxyStatus,
     report::Arm,
 };
 use serde::Serialize;
@@ -54,11 +55,12 @@ struct Value(String, Option<i64>);
 /// By path and name.
 type Values = BTreeMap<(Arm, String), Value>;
 
-/// What the inventories of two runs say differently.
+/// What the inventories of two runs say differently, and AWS of an RDS Proxy.
 pub(super) fn changes(before: &ConnectionProbeRun, after: &ConnectionProbeRun) -> Vec<Change> {
     let arms = |run: &ConnectionProbeRun| -> Values {
         let arms = inventories(run).into_iter();
         arms.flat_map(|arm| read(arm).into_iter().map(|(name, value)| ((arm.arm, name), value)))
+            .chain(of_proxy(run))
             .collect()
     };
     differences(&arms(before), &arms(after))
@@ -71,6 +73,16 @@ pub(super) fn between_paths(run: &ConnectionProbeRun) -> Vec<Change> {
         arm.into_iter().flat_map(read).map(|(name, value)| ((Arm::Target, name), value)).collect()
     };
     differences(&of(Arm::Target), &of(Arm::Control))
+}
+
+/// How an RDS Proxy was set all the time that a run went on.
+fn of_proxy(run: &ConnectionProbeRun) -> impl Iterator<Item = ((Arm, String), Value)> {
+    let told = run.status.as_ref().and_then(|status| status.rds_proxy.as_ref());
+    let facts = told.map(RdsProxyStatus::facts).unwrap_or_default().into_iter();
+    facts.filter(|fact| fact.afterwards.is_none() && fact.name != "UpdatedDate").map(|fact| {
+        let length = fact.value.split_once(' ').and_then(|(value, unit)| millis(value, unit));
+        ((Arm::Target, format!("RDS Proxy's {}", fact.name)), Value(fact.value, length))
+    })
 }
 
 fn inventories(run: &ConnectionProbeRun) -> Vec<&ArmInventory> {
@@ -139,4 +151,31 @@ fn millis(value: &str, unit: &str) -> Option<i64> {
     let value: f64 = value.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, reason = "it saturates")]
     (value > 0.0).then_some((value * scale).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ConnectionProbeRunSpec, ConnectionProbeRunStatus,
+        rds_proxy::{Evidence, evidence::ProxyFacts},
+    };
+
+    fn run(idle_client_timeout_seconds: i64) -> ConnectionProbeRun {
+        let proxy = ProxyFacts { idle_client_timeout_seconds, ..ProxyFacts::default() };
+        let evidence = Evidence { proxy: Some(proxy), ..Evidence::default() };
+        let told = RdsProxyStatus { after: Some(evidence), ..RdsProxyStatus::default() };
+        let mut run = ConnectionProbeRun::new("t", ConnectionProbeRunSpec::default());
+        run.status = Some(ConnectionProbeRunStatus { rds_proxy: Some(told), ..Default::default() });
+        run
+    }
+
+    #[test]
+    fn a_timer_of_an_rds_proxy_that_was_changed_between_two_runs_is_one() {
+        let changes = changes(&run(1800), &run(3600));
+        let [change] = &changes[..] else { panic!("{changes:?}") };
+        let timer = change.timer.as_ref().unwrap();
+        assert_eq!(timer.name, "RDS Proxy's IdleClientTimeout");
+        assert_eq!((timer.before_ms, timer.after_ms), (1_800_000, 3_600_000));
+    }
 }
