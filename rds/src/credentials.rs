@@ -58,7 +58,10 @@ pub(crate) async fn find(order: &Order, config: &SdkConfig) -> Result<Credential
 }
 
 /// Reads a Secret as the kubelet mounts it.
-fn from(folder: &Path) -> Result<Credentials, String> {
+///
+/// # Errors
+/// What it lacks.
+pub(crate) fn from(folder: &Path) -> Result<Credentials, String> {
     let key = |name| {
         let value = fs::read_to_string(folder.join(name)).unwrap_or_default();
         Some(value.trim().to_owned()).filter(|value| !value.is_empty())

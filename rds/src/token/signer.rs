@@ -1,5 +1,6 @@
 //! Tokens, and the credentials that sign them.
 
+use crate::credentials;
 use api::iam::TokenRequest;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_rds::{
@@ -9,8 +10,7 @@ use aws_sdk_rds::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{
     error::Error,
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 use tokio::{sync::Mutex, time::timeout};
@@ -23,6 +23,7 @@ const MARGIN: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Credentials may take so long: a login that waits for them gives up soon after.
 const LIMIT: Duration = Duration::from_secs(5);
+const NONE: &str = "no credentials of AWS";
 /// Characters of an error that are told.
 const MAX_ERROR: usize = 300;
 
@@ -75,7 +76,7 @@ impl Signer {
     /// Why there are none, in a sentence.
     pub(super) async fn credentials(&self) -> Result<Credentials, String> {
         if let Some(folder) = &self.folder {
-            return read(folder);
+            return credentials::from(folder).map_err(|why| format!("{NONE}: {why}"));
         }
         // Whoever comes meanwhile waits for the same answer.
         let mut kept = self.kept.lock().await;
@@ -98,10 +99,8 @@ impl Signer {
         let provider =
             self.config.credentials_provider().ok_or("there is no source of credentials")?;
         match timeout(LIMIT, provider.provide_credentials()).await {
-            Ok(provided) => {
-                provided.map_err(|error| format!("no credentials of AWS: {}", told(&error)))
-            }
-            Err(_) => Err(format!("no credentials of AWS within {} s", LIMIT.as_secs())),
+            Ok(provided) => provided.map_err(|error| format!("{NONE}: {}", told(&error))),
+            Err(_) => Err(format!("{NONE} within {} s", LIMIT.as_secs())),
         }
     }
 
@@ -109,19 +108,6 @@ impl Signer {
     fn now(&self) -> SystemTime {
         self.config.time_source().map_or(SystemTime::UNIX_EPOCH, |clock| clock.now())
     }
-}
-
-/// Reads a Secret as the kubelet mounts it.
-fn read(folder: &Path) -> Result<Credentials, String> {
-    let value = |key: &str| {
-        let value = fs::read_to_string(folder.join(key)).ok()?.trim().to_owned();
-        (!value.is_empty()).then_some(value)
-    };
-    let needed = |key: &str| {
-        value(key).ok_or_else(|| format!("no credentials of AWS: their Secret has no {key}"))
-    };
-    let (id, secret) = (needed("aws_access_key_id")?, needed("aws_secret_access_key")?);
-    Ok(Credentials::new(id, secret, value("aws_session_token"), None, "Secret"))
 }
 
 /// What an error says, with its causes. That of an outer one is often only that there is an inner one.
@@ -132,27 +118,4 @@ fn told(error: &dyn Error) -> String {
         cause = inner.source();
     }
     told.join(": ").chars().take(MAX_ERROR).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_of_a_secret_are_read_anew_each_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |key: &str, value: &str| fs::write(folder.path().join(key), value).unwrap();
-        let missing = "no credentials of AWS: their Secret has no aws_access_key_id";
-        assert_eq!(read(folder.path()).unwrap_err(), missing);
-        write("aws_access_key_id", "AKIDEXAMPLE\n");
-        write("aws_secret_access_key", "first");
-        let credentials = read(folder.path()).unwrap();
-        assert_eq!(credentials.access_key_id(), "AKIDEXAMPLE");
-        assert_eq!((credentials.secret_access_key(), credentials.session_token()), ("first", None));
-        write("aws_secret_access_key", "second");
-        write("aws_session_token", "session");
-        let credentials = read(folder.path()).unwrap();
-        assert_eq!(credentials.secret_access_key(), "second");
-        assert_eq!(credentials.session_token(), Some("session"));
-    }
 }
