@@ -66,6 +66,7 @@ impl ByHand {
         let written = [
             ("placement", spec.measurement.placement.is_some()),
             ("podTemplate", spec.measurement.pod_template.is_some()),
+            ("rdsProxy", spec.measurement.rds_proxy.is_some()),
             ("suspend", spec.suspend == Some(true)),
         ];
         let names: Vec<_> = written.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
