@@ -10,6 +10,9 @@ use std::{
     sync::OnceLock,
 };
 
+/// Address of the lab's node, where pods reach what tests start.
+pub const NODE: &str = "10.90.0.1";
+
 /// A server that answers as AWS does. It ends when this is dropped, and with this process in any case.
 pub struct Aws {
     child: Child,
@@ -72,7 +75,7 @@ impl Aws {
     pub fn region_for_pods(name: &'static str) -> Region {
         static SHARED: OnceLock<Aws> = OnceLock::new();
         crate::cluster::require_lab();
-        Region { aws: SHARED.get_or_init(|| Self::start("10.90.0.1")), name }
+        Region { aws: SHARED.get_or_init(|| Self::start(NODE)), name }
     }
 
     fn http(&self, method: &str, path: &str, body: &str) -> Value {

@@ -1,32 +1,57 @@
 //! A run that asks AWS beside it, from pods, under restricted Pod Security. PgBouncer is the proxy, and AWS's stand-in
 //! tells of it what AWS would of an RDS Proxy with the same timer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+#[path = "iam/server.rs"]
+#[allow(dead_code, reason = "other tests cut by it, and look at what it saw")]
+mod server;
+#[path = "iam/signing.rs"]
+#[allow(dead_code, reason = "here pods have the sidecar")]
+mod signing;
 
 use api::{
     rds_proxy::{evidence::ProxyFacts, metrics::Metric},
     render::{self, Format},
+    report::Arm,
 };
 use jiff::{SignedDuration, Timestamp};
 use lab::{
-    aws::{Aws, Region},
+    aws::{Aws, NODE, Region},
+    certificates::Authority,
     cluster::{Namespace, in_namespace},
     holding::now,
 };
 use serde_json::json;
+use server::{Rules, Server};
+use signing::KEY;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
-/// Written in lab/aws: whoever asks as somebody else is nobody.
-const KEY: &str = "AKIDLABPROXY";
-const SECRET: &str = "a-secret-that-stays-secret";
+
+/// The account's keys. AWS's stand-in takes any.
+fn make_keys(ns: &Namespace) {
+    ns.apply(&format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{ name: pulp-aws }}\n\
+         stringData: {{ aws_access_key_id: {}, aws_secret_access_key: {} }}\n",
+        KEY.id, KEY.secret
+    ));
+}
+
+/// Nothing of the account is to be read anywhere.
+fn keeps_secrets(ns: &Namespace) {
+    let told = ns.kubectl(&["get", "cprobe,cproberun,job,pod,event", "-o", "yaml"]).text;
+    let label = "app.kubernetes.io/name=connection-probe";
+    let logs = ns.kubectl(&["logs", "--all-containers", "--prefix", "-l", label]).text;
+    assert!(logs.contains("pod/"), "{logs}");
+    for secret in [KEY.id, KEY.secret, "X-Amz-Signature"] {
+        assert!(!told.contains(secret) && !logs.contains(secret), "{secret}");
+    }
+}
 
 /// Two workloads through PgBouncer, which ends who is silent for 20 s.
 fn measure(ns: &Namespace, region: &Region, account: &str) {
-    ns.apply(&format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{ name: pulp-aws }}\n\
-         stringData: {{ aws_access_key_id: {KEY}, aws_secret_access_key: {SECRET} }}\n"
-    ));
+    make_keys(ns);
     ns.apply_probe(&format!(
         "  rdsProxy: {{ name: pulp, region: {}, {account}, endpointURL: '{}' }}\n\
          \x20 duration: 25s\n  connections: 3\n  workloads:\n\
@@ -83,14 +108,8 @@ async fn what_aws_knows_of_the_proxy_is_part_of_the_runs_evidence() {
         let text = render::run(&run, None, Format::Markdown);
         std::fs::write(format!("{target}/rds-proxy.md"), &text).unwrap();
         assert!(text.contains("IdleClientTimeout: 20"), "{text}");
-        for secret in [KEY, SECRET] {
-            let said = ns.kubectl(&["get", "cprobe,cproberun,job,pod,event", "-o", "yaml"]).text;
-            let logs =
-                ns.kubectl(&["logs", "--prefix", "-l", "app.kubernetes.io/name=connection-probe"]);
-            assert!(
-                !said.contains(secret) && !logs.text.contains(secret) && !page.contains(secret)
-            );
-        }
+        assert!(!page.contains(KEY.id) && !page.contains(KEY.secret));
+        keeps_secrets(&ns);
     })
     .await;
 }
@@ -121,6 +140,50 @@ async fn a_service_account_that_is_missing_is_told_and_the_run_ends() {
         let run = ns.ended(1, LIMIT).await.status.unwrap();
         let problem = run.rds_proxy.unwrap().problem.unwrap();
         assert!(problem.contains("service account"), "{problem}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pods_sidecar_signs_what_its_probe_logs_in_by() {
+    let region = Aws::region_for_pods(signing::REGION);
+    let metrics = minutes(Metric::ClientConnections, |_| 3);
+    region.seed(&json!({ "proxy": { "name": "signed" }, "metrics": metrics }));
+    let authority = Authority::default();
+    let rules =
+        Rules { credentials: KEY, host: NODE, scram: false, echoes: false, cut_after: None };
+    let server = Server::start_at(NODE, &authority.identity(&[NODE]), rules);
+    in_namespace(async |ns| {
+        make_keys(&ns);
+        let ca = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "aws-ca" }, "data": { "ca.crt": authority.pem() },
+        });
+        ns.apply(&ca.to_string());
+        let (target, tls) =
+            (server.port, json!({ "mode": "VerifyFull", "caConfigMapName": "aws-ca" }));
+        let probe = json!({
+            "apiVersion": "probes.pulpproject.org/v1alpha1", "kind": "ConnectionProbe",
+            "metadata": { "name": "t" },
+            "spec": {
+                "target": {
+                    "secretName": "pulp-db", "host": NODE, "port": target, "user": "svc_probe",
+                    "auth": "AwsIam", "tls": tls,
+                },
+                "rdsProxy": {
+                    "name": "signed", "region": region.name, "credentialsSecretName": "pulp-aws",
+                    "endpointURL": region.url(),
+                },
+                "duration": "5s", "connections": 3,
+                "workloads": [{ "name": "beat", "heartbeat": { "interval": "1s" } }],
+            },
+        });
+        ns.apply(&probe.to_string());
+        let run = ns.ended(1, LIMIT).await.status.unwrap();
+        let (_, arm) = run.arms(Arm::Target).next().expect("a report");
+        assert_eq!(arm.counts.survived, 3, "{arm:?}");
+        assert_eq!(arm.server.as_ref().unwrap().auth.as_deref(), Some("AwsIam"));
+        keeps_secrets(&ns);
     })
     .await;
 }

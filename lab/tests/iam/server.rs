@@ -38,7 +38,7 @@ pub(crate) struct Rules {
     pub(crate) cut_after: Option<Duration>,
 }
 
-/// A server on loopback.
+/// A server.
 pub(crate) struct Server {
     pub(crate) port: u16,
     seen: Arc<Mutex<Seen>>,
@@ -54,7 +54,12 @@ pub(crate) struct Seen {
 }
 
 impl Server {
+    /// On loopback.
     pub(crate) fn start(identity: &Identity, rules: Rules) -> Self {
+        Self::start_at("127.0.0.1", identity, rules)
+    }
+
+    pub(crate) fn start_at(address: &str, identity: &Identity, rules: Rules) -> Self {
         let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -66,7 +71,7 @@ impl Server {
         let config = Arc::new(config.expect("a configuration"));
         // Made now, if it is not there: a login does not wait for that.
         LazyLock::force(&PYTHON);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = TcpListener::bind((address, 0)).expect("a port");
         let port = listener.local_addr().expect("its number").port();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let all = Arc::clone(&seen);
