@@ -74,7 +74,11 @@ fn row(
     let pool = pool.map(|(borrowed, allowed)| format!("{borrowed} of {allowed} borrowed"));
     let near = |at: Timestamp| at.duration_since(moment.at).unsigned_abs().as_secs() <= 60;
     let events = told.events().iter().filter(|event| near(event.at)).count();
-    let events = (events > 0).then(|| format!("{events} RDS events within a minute, see below"));
+    let events = match events {
+        0 => None,
+        1 => Some("an RDS event within a minute, see below".to_owned()),
+        n => Some(format!("{n} RDS events within a minute, see below")),
+    };
     let notes: Vec<_> = closed.into_iter().chain(pool).chain(events).collect();
     vec![
         format!("T+{since}, {}", text::clock(moment.at)),
