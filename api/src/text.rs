@@ -6,7 +6,6 @@ use crate::{
     conditions::{Verdict, WaitingReason},
     diagnosis::{Finding, short},
     lifetime::Lifetime,
-    rds_proxy::{RdsProxyStatus, request::Moment},
     report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome, shorten},
     run::{ConnectionProbeRunStatus, WorkloadState},
     settings::Invalid,
@@ -15,9 +14,11 @@ use jiff::Timestamp;
 
 mod expectations;
 mod ladder;
+mod rds_proxy;
 
 pub use expectations::*;
 pub use ladder::{ladder, left_out};
+pub use rds_proxy::*;
 
 /// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.
 #[must_use]
@@ -195,40 +196,6 @@ pub fn progressing(number: i64, until: Option<Timestamp>) -> String {
     }
 }
 
-/// The connections have ended, and CloudWatch's metrics are still to come.
-#[must_use]
-pub fn asks_aws(number: i64) -> String {
-    format!(
-        "All connections of run {number} have ended; AWS is asked about the proxy, whose metrics come minutes late."
-    )
-}
-
-/// Why AWS told nothing of the proxy.
-#[must_use]
-pub fn aws_not_asked(moment: Moment, seen: &str) -> String {
-    let when = match moment {
-        Moment::Before => "at the beginning of",
-        Moment::After => "after",
-    };
-    let mut problem =
-        format!("AWS could not be asked {when} the run: {}.", seen.trim_end_matches('.'));
-    shorten(&mut problem, 300);
-    problem
-}
-
-/// What was seen of a pod that asks AWS, where Kubernetes says nothing of it.
-#[must_use]
-pub fn without_answer(started: Option<bool>) -> &'static str {
-    match started {
-        None => {
-            "its pod was not made: the service account of spec.rdsProxy is missing, or a quota or policy refuses it; \
-             see kubectl describe job"
-        }
-        Some(false) => "its pod did not start in time",
-        Some(true) => "its pod did not end in time",
-    }
-}
-
 /// A workload is measured once more.
 #[must_use]
 pub fn again(workload: &str, reason: Inconclusive) -> String {
@@ -356,20 +323,6 @@ pub fn waiting(reason: WaitingReason, workload: &str, seen: &str) -> String {
         WaitingReason::NameConflict => format!(
             "{seen} exists and is not ours, so it was left alone. Delete it, or rename the probe.",
         ),
-    }
-}
-
-/// What AWS did not tell of an RDS Proxy, for a run's summary.
-#[must_use]
-pub fn rds_gaps(told: &RdsProxyStatus) -> Option<String> {
-    let permissions: Vec<_> = told.gaps().into_iter().map(|gap| gap.permission.as_str()).collect();
-    match (&told.problem, &permissions[..]) {
-        (Some(problem), _) => Some(problem.clone()),
-        (None, []) => None,
-        (None, some) => Some(format!(
-            "AWS did not tell all of the RDS Proxy, see the report: {}.",
-            some.join(", ")
-        )),
     }
 }
 

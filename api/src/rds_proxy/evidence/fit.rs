@@ -1,7 +1,11 @@
 //! What gives way where an evidence is too large for a termination message.
 
 use super::Evidence;
-use crate::report::{LIMIT, shorten};
+use crate::{
+    inventory::Setting,
+    rds_proxy::metrics::MAX_POINTS,
+    report::{LIMIT, shorten},
+};
 
 impl Evidence {
     /// The evidence as JSON, in at most [`LIMIT`] bytes. What gives way, in this order: texts, every other point of the
@@ -42,8 +46,7 @@ impl Evidence {
             self.shorten_texts(60);
         }
         while self.is_too_large() && self.drop_an_entry() {
-            let left_out = self.left_out.get_or_insert_default();
-            *left_out = left_out.saturating_add(1);
+            self.leave_out(1);
         }
         if self.is_too_large() {
             self.metrics = None;
@@ -67,8 +70,7 @@ impl Evidence {
             + keep(&mut self.gaps, 8)
             + self.log.as_mut().map_or(0, |log| keep(&mut log.ends, 8));
         if dropped > 0 {
-            let left_out = self.left_out.get_or_insert_default();
-            *left_out = left_out.saturating_add(dropped);
+            self.leave_out(dropped);
         }
         self.shorten_texts(200);
         if let Some(proxy) = &mut self.proxy {
@@ -90,14 +92,12 @@ impl Evidence {
             pool.pinning_filters.truncate(4);
             pool.pinning_filters.iter_mut().for_each(|filter| shorten(filter, 48));
         }
-        self.parameters.iter_mut().for_each(crate::inventory::Setting::bound);
+        self.parameters.iter_mut().for_each(Setting::bound);
         self.events.iter_mut().for_each(|event| shorten(&mut event.about, 24));
         self.gaps.iter_mut().for_each(|gap| shorten(&mut gap.permission, 64));
         let ends = self.log.iter_mut().flat_map(|log| &mut log.ends);
         ends.for_each(|end| shorten(&mut end.workload, 40));
-        self.metrics
-            .iter_mut()
-            .for_each(|metrics| metrics.thin_out(super::super::metrics::MAX_POINTS));
+        self.metrics.iter_mut().for_each(|metrics| metrics.thin_out(MAX_POINTS));
     }
 
     fn shorten_texts(&mut self, length: usize) {
@@ -109,28 +109,24 @@ impl Evidence {
 
     /// Drops the last entry of the longest list; `false`: there was none.
     fn drop_an_entry(&mut self) -> bool {
-        let ends = self.log.iter_mut().map(|log| Lists::of(&mut log.ends));
-        let lists = [
-            Lists::of(&mut self.events),
-            Lists::of(&mut self.endpoints),
-            Lists::of(&mut self.targets),
-            Lists::of(&mut self.parameters),
-            Lists::of(&mut self.gaps),
+        type Pop = fn(&mut Evidence) -> bool;
+        let lists: [(usize, Pop); 6] = [
+            (self.events.len(), |it| it.events.pop().is_some()),
+            (self.endpoints.len(), |it| it.endpoints.pop().is_some()),
+            (self.targets.len(), |it| it.targets.pop().is_some()),
+            (self.parameters.len(), |it| it.parameters.pop().is_some()),
+            (self.gaps.len(), |it| it.gaps.pop().is_some()),
+            (self.log.as_ref().map_or(0, |log| log.ends.len()), |it| {
+                it.log.as_mut().is_some_and(|log| log.ends.pop().is_some())
+            }),
         ];
-        let longest = lists.into_iter().chain(ends).max_by_key(|list| list.len);
-        longest.is_some_and(|list| list.len > 0 && (list.pop)())
+        let longest = lists.into_iter().max_by_key(|(len, _)| *len);
+        longest.is_some_and(|(_, pop)| pop(self))
     }
-}
 
-/// A list of whatever it is.
-struct Lists<'a> {
-    len: usize,
-    pop: Box<dyn FnOnce() -> bool + 'a>,
-}
-
-impl<'a> Lists<'a> {
-    fn of<T>(list: &'a mut Vec<T>) -> Self {
-        Self { len: list.len(), pop: Box::new(|| list.pop().is_some()) }
+    fn leave_out(&mut self, entries: i32) {
+        let left_out = self.left_out.get_or_insert_default();
+        *left_out = left_out.saturating_add(entries);
     }
 }
 
@@ -145,10 +141,7 @@ fn keep<T>(list: &mut Vec<T>, most: usize) -> i32 {
 mod tests {
     use super::super::{EndpointFacts, Event, Gap, LoggedEnd, ProxyFacts, ProxyLog, TargetFacts};
     use super::*;
-    use crate::{
-        inventory::Setting,
-        rds_proxy::metrics::{Metric, Metrics},
-    };
+    use crate::rds_proxy::metrics::{Metric, Metrics};
     use jiff::Timestamp;
     use proptest::{collection::vec, prelude::*};
 
