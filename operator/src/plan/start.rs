@@ -90,7 +90,7 @@ pub(super) fn next_run(
 ) -> ConnectionProbeRun {
     let known = runs.last().map(|facts| facts.run.spec.number);
     let told = probe.status.as_ref().and_then(|status| Some(status.last_run.as_ref()?.number));
-    let number = known.max(told).unwrap_or(0) + 1;
+    let number = known.max(told).unwrap_or(0).saturating_add(1);
     let name = probe.metadata.name.clone().unwrap_or_default();
     let uid = probe.metadata.uid.clone().unwrap_or_default();
     let measurement = &probe.spec.measurement;

@@ -266,3 +266,12 @@ fn a_schedule_that_can_not_be_read_needs_a_person() {
     assert_eq!(cluster.ready(), "False Invalid");
     assert!(cluster.summary().starts_with("schedule can't be read"), "{}", cluster.summary());
 }
+
+#[test]
+fn a_number_that_nobody_would_write_panics_nothing() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.finish_run();
+    Arc::make_mut(&mut cluster.runs[0].run).spec.number = i64::MAX;
+    cluster.edit(|spec| spec.run_id = Some("b".into()));
+    assert_eq!(cluster.plan().actions.len(), 1);
+}
