@@ -32,6 +32,7 @@ use std::{collections::BTreeMap, time::Duration};
 mod asking;
 mod iam;
 mod placement;
+mod rds;
 
 pub(crate) use asking::asking;
 
@@ -71,18 +72,15 @@ pub(crate) fn job(
     let job_deadline = pod_deadline * u32::try_from(workloads.len()).unwrap_or(1) + BACKSTOP;
     let lanes = chosen().map(|workload| workload.connections).max().unwrap_or_default()
         * settings.arms().count();
-    let name = names::job_name(&run.name_any(), attempt);
     let labels = labels(run, (ATTEMPT_LABEL, attempt.to_string()));
     let annotations = annotations(run, workloads);
     Ok(Job {
-        metadata: ObjectMeta {
-            name: Some(name),
-            namespace: run.namespace(),
-            labels: Some(labels.clone()),
-            annotations: Some(annotations.clone()),
-            owner_references: run.controller_owner_ref(&()).map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
+        metadata: metadata(
+            run,
+            names::job_name(&run.name_any(), attempt),
+            labels.clone(),
+            annotations.clone(),
+        ),
         spec: Some(JobSpec {
             completion_mode: Some("Indexed".to_owned()),
             completions: Some(count),
@@ -114,6 +112,23 @@ pub(crate) fn job(
         }),
         status: None,
     })
+}
+
+/// Of a Job of the run.
+fn metadata(
+    run: &ConnectionProbeRun,
+    name: String,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: run.namespace(),
+        labels: Some(labels),
+        annotations: Some(annotations),
+        owner_references: run.controller_owner_ref(&()).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
 }
 
 /// What tells whose it is; `which` among the run's Jobs it is, by this label.
@@ -262,16 +277,20 @@ fn base(
                 .map(str::to_owned)
                 .to_vec(),
         ),
-        env: Some(vec![EnvVar {
-            name: "CONNECTION_PROBE_SETTINGS".to_owned(),
-            value: serde_json::to_string(settings).ok(),
-            value_from: None,
-        }]),
+        env: Some(vec![variable(
+            "CONNECTION_PROBE_SETTINGS",
+            serde_json::to_string(settings).ok(),
+        )]),
         resources: Some(resources),
         security_context: Some(restricted()),
         volume_mounts: Some(mounts.iter().map(|(_, mount)| mount.clone()).collect()),
         ..Container::default()
     }
+}
+
+/// An environment variable.
+fn variable(name: &str, value: Option<String>) -> EnvVar {
+    EnvVar { name: name.to_owned(), value, value_from: None }
 }
 
 /// What Pod Security `restricted` asks of a pod.

@@ -1,20 +1,16 @@
 //! Logins by tokens of AWS IAM: a sidecar in the probe pod signs them, so that the container that holds connections has
 //! neither AWS's code nor the account's credentials.
 
-use super::{asking::AWS_CREDENTIALS, resources, restricted, volume};
+use super::{rds, variable};
 use crate::pods::{CONTAINER, IAM_CONTAINER, INVENTORY_CONTAINER};
-use api::{
-    ConnectionProbeRun, Settings, iam::SOCKET, rds_proxy::RdsProxy, settings::CaKind, target::Auth,
-};
+use api::{ConnectionProbeRun, Settings, iam::SOCKET, rds_proxy::RdsProxy, target::Auth};
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, EnvVar, PodTemplateSpec, Volume, VolumeMount,
+    Container, EmptyDirVolumeSource, PodTemplateSpec, Volume, VolumeMount,
 };
 use std::path::Path;
 
 /// Volume of the socket.
 const SOCKET_VOLUME: &str = "iam-socket";
-/// Volume of the Secret that the user names for it.
-const CREDENTIALS_VOLUME: &str = "aws";
 /// Tells EKS's webhook which containers are to do without the account's token, init containers too
 /// (amazon-eks-pod-identity-webhook, its README).
 const SKIP_ANNOTATION: &str = "eks.amazonaws.com/skip-containers";
@@ -36,16 +32,15 @@ pub(super) fn equipped(
         container.volume_mounts.get_or_insert_default().push(socket_mount());
     }
     // The first, so that the inventory can log in.
-    init_containers.insert(0, sidecar(run, proxy));
+    let (sidecar, secret) = sidecar(run, proxy);
+    init_containers.insert(0, sidecar);
     let volumes = pod.volumes.get_or_insert_default();
     volumes.push(Volume {
         name: SOCKET_VOLUME.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource::default()),
         ..Volume::default()
     });
-    let secret = proxy.credentials_secret_name.as_deref();
-    volumes
-        .extend(secret.map(|secret| volume(CREDENTIALS_VOLUME.to_owned(), CaKind::Secret, secret)));
+    volumes.extend(secret);
     if let Some(account) = &proxy.service_account_name {
         pod.service_account_name = Some(account.clone());
     }
@@ -62,39 +57,19 @@ fn skip(template: &mut PodTemplateSpec) {
         .or_insert(ours);
 }
 
-fn sidecar(run: &ConnectionProbeRun, proxy: &RdsProxy) -> Container {
-    let mut args = vec!["token", "--socket", SOCKET, "--region", &proxy.region];
-    let mut mounts = vec![socket_mount()];
-    if proxy.credentials_secret_name.is_some() {
-        args.extend(["--credentials", AWS_CREDENTIALS]);
-        mounts.push(VolumeMount {
-            name: CREDENTIALS_VOLUME.to_owned(),
-            mount_path: AWS_CREDENTIALS.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        });
-    }
-    let variable = |name: &str, value: &str| EnvVar {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        value_from: None,
-    };
+fn sidecar(run: &ConnectionProbeRun, proxy: &RdsProxy) -> (Container, Option<Volume>) {
+    let args = ["token", "--socket", SOCKET, "--region", &proxy.region];
+    let (mut container, secret) = rds::container(run, proxy, IAM_CONTAINER, &args);
     // Where the account has no role, the node's must not step in for it.
-    let mut env = vec![variable("AWS_EC2_METADATA_DISABLED", "true")];
-    env.extend(proxy.endpoint_url.iter().map(|url| variable("AWS_ENDPOINT_URL", url)));
-    Container {
-        name: IAM_CONTAINER.to_owned(),
-        image: run.spec.versions.rds_image.clone(),
-        command: Some(vec!["/connection-probe-rds".to_owned()]),
-        args: Some(args.into_iter().map(str::to_owned).collect()),
-        env: Some(env),
-        // A sidecar: it starts before the others, and is ended when they are over.
-        restart_policy: Some("Always".to_owned()),
-        resources: Some(resources("32Mi", "128Mi")),
-        security_context: Some(restricted()),
-        volume_mounts: Some(mounts),
-        ..Container::default()
-    }
+    let mut env = vec![variable("AWS_EC2_METADATA_DISABLED", Some("true".to_owned()))];
+    env.extend(
+        proxy.endpoint_url.iter().map(|url| variable("AWS_ENDPOINT_URL", Some(url.clone()))),
+    );
+    container.env = Some(env);
+    // A sidecar: it starts before the others, and is ended when they are over.
+    container.restart_policy = Some("Always".to_owned());
+    container.volume_mounts.get_or_insert_default().insert(0, socket_mount());
+    (container, secret)
 }
 
 fn socket_mount() -> VolumeMount {

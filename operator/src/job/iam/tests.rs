@@ -51,17 +51,17 @@ fn credentials_of_a_secret_are_for_the_sidecar_alone() {
     });
     let pods = pods(&proxy, &json!({SKIP_ANNOTATION: "istio-proxy"}));
     let sidecar = container(&pods, IAM_CONTAINER);
-    assert_eq!(mounts(sidecar), [SOCKET_VOLUME, CREDENTIALS_VOLUME]);
-    assert_eq!(sidecar.args.as_ref().unwrap()[5..], ["--credentials", AWS_CREDENTIALS]);
+    assert_eq!(mounts(sidecar), [SOCKET_VOLUME, rds::VOLUME]);
+    assert_eq!(sidecar.args.as_ref().unwrap()[5..], ["--credentials", rds::CREDENTIALS]);
     let urls = sidecar.env.iter().flatten().filter(|it| it.name == "AWS_ENDPOINT_URL");
     assert_eq!(urls.count(), 1);
     for name in [INVENTORY_CONTAINER, CONTAINER] {
-        assert!(!mounts(container(&pods, name)).contains(&CREDENTIALS_VOLUME));
+        assert!(!mounts(container(&pods, name)).contains(&rds::VOLUME));
     }
     let pod = pods.spec.as_ref().unwrap();
     assert_eq!(pod.service_account_name, None);
     let volumes = pod.volumes.as_ref().unwrap();
-    let secret = volumes.iter().find(|it| it.name == CREDENTIALS_VOLUME).unwrap();
+    let secret = volumes.iter().find(|it| it.name == rds::VOLUME).unwrap();
     assert_eq!(
         serde_json::to_value(&secret.secret).unwrap(),
         json!({"secretName": "pulp-aws", "optional": true})
