@@ -21,16 +21,12 @@ pub(crate) async fn ask(inquiry: &mut Inquiry<'_>, databases: &[Database]) {
     for about in std::iter::once(&proxy).chain(databases.iter().take(DATABASES)) {
         let call = inquiry.aws.rds.describe_events().start_time(time(from)).end_time(time(until));
         let call = call.source_type(about.kind.clone()).source_identifier(&about.id);
-        let mut told = Vec::new();
-        inquiry
-            .pages(
+        let told = inquiry
+            .entries(
                 "rds:DescribeEvents",
                 PAGES,
                 |marker| call.clone().set_marker(marker).send(),
-                |page| {
-                    told.extend(page.events.unwrap_or_default());
-                    page.marker
-                },
+                |page| (page.events, page.marker),
             )
             .await;
         events

@@ -100,6 +100,28 @@ impl<'a> Inquiry<'a> {
         most
     }
 
+    /// Asks for the entries of page after page: `split` tells those of one, and the token of the next.
+    pub(crate) async fn entries<T, I, E, C>(
+        &mut self,
+        permission: &str,
+        most: usize,
+        call: impl Fn(Option<String>) -> C,
+        split: impl Fn(T) -> (Option<Vec<I>>, Option<String>),
+    ) -> Vec<I>
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+        C: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let mut entries = Vec::new();
+        let read = |page| {
+            let (some, token) = split(page);
+            entries.extend(some.unwrap_or_default());
+            token
+        };
+        self.pages(permission, most, call, read).await;
+        entries
+    }
+
     /// Notes a gap, unless another call had the same problem.
     pub(crate) fn gap(&mut self, gap: Gap) {
         if !self.evidence.gaps.iter().any(|known| known.problem == gap.problem) {

@@ -31,19 +31,14 @@ async fn of_cluster(inquiry: &mut Inquiry<'_>, id: &str) -> Vec<Parameter> {
     };
     let call = rds.describe_db_cluster_parameters().db_cluster_parameter_group_name(group);
     let call = call.source(SET_BY_HAND);
-    let mut parameters = Vec::new();
     inquiry
-        .pages(
+        .entries(
             "rds:DescribeDBClusterParameters",
             PAGES,
             |marker| call.clone().set_marker(marker).send(),
-            |page| {
-                parameters.extend(page.parameters.unwrap_or_default());
-                page.marker
-            },
+            |page| (page.parameters, page.marker),
         )
-        .await;
-    parameters
+        .await
 }
 
 async fn of_instance(inquiry: &mut Inquiry<'_>, id: &str) -> Vec<Parameter> {
@@ -56,19 +51,14 @@ async fn of_instance(inquiry: &mut Inquiry<'_>, id: &str) -> Vec<Parameter> {
         return Vec::new();
     };
     let call = rds.describe_db_parameters().db_parameter_group_name(group).source(SET_BY_HAND);
-    let mut parameters = Vec::new();
     inquiry
-        .pages(
+        .entries(
             "rds:DescribeDBParameters",
             PAGES,
             |marker| call.clone().set_marker(marker).send(),
-            |page| {
-                parameters.extend(page.parameters.unwrap_or_default());
-                page.marker
-            },
+            |page| (page.parameters, page.marker),
         )
-        .await;
-    parameters
+        .await
 }
 
 /// The timers among parameters, in the order in which timers are told; of several of a name the last one holds.
