@@ -1,5 +1,6 @@
 //! AWS's answers without AWS (`lab/aws`), on loopback, and the program that asks for them.
 
+use crate::tools::{self, lab};
 use api::rds_proxy::Evidence;
 use serde_json::Value;
 use std::{
@@ -45,16 +46,13 @@ impl Aws {
     /// It can't be started: then Python or its packages are missing.
     #[must_use]
     pub fn start(address: &str) -> Self {
-        let venv = Command::new(lab("python/venv")).arg(lab("aws/requirements.txt")).output();
-        let venv = venv.expect("lab/python/venv can be run");
-        let python = format!("{}/bin/python", String::from_utf8_lossy(&venv.stdout).trim());
-        let mut child = Command::new(&python)
+        let mut child = Command::new(python())
             .arg(lab("aws/server.py"))
             .args(["--with-parent", &format!("{address}:0")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{python}: {error}"));
+            .expect("Python can be started");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output");
         BufReader::new(out).read_line(&mut line).expect("its first line");
@@ -130,7 +128,16 @@ impl Region {
     }
 }
 
-/// The program, as it stands, with nothing of our environment.
+/// Python with moto and botocore.
+///
+/// # Panics
+/// It can't be made.
+#[must_use]
+pub fn python() -> PathBuf {
+    tools::python("aws/requirements.txt")
+}
+
+/// The program, with nothing of our environment.
 ///
 /// # Panics
 /// It can't be built.
@@ -145,7 +152,7 @@ pub fn program() -> Command {
         test.ancestors().nth(2).expect("the target folder").join("connection-probe-rds")
     });
     let mut command = Command::new(program);
-    command.env_clear().arg("collect");
+    command.env_clear();
     command
 }
 
@@ -168,8 +175,4 @@ impl Asked {
         let lines = self.out.lines().filter_map(|line| serde_json::from_str(line).ok());
         lines.filter(|line: &Value| line["event"] == event).collect()
     }
-}
-
-fn lab(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -9,7 +9,7 @@ use api::rds_proxy::{
 };
 use jiff::{SignedDuration, Timestamp, Unit};
 use lab::{
-    aws::{Asked, Aws, Region, program},
+    aws::{Asked, Aws, Region, program, python},
     holding::now,
     server::{free_port, send_signal},
 };
@@ -63,13 +63,9 @@ impl Asking {
             "from": ago(20),
             "until": ago(5),
         });
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            request,
-            command: program(),
-            region,
-            patience: "9s",
-        }
+        let mut command = program();
+        command.arg("collect");
+        Self { folder: tempfile::tempdir().unwrap(), request, command, region, patience: "9s" }
     }
 
     /// Completes the command; where its message will be.
@@ -395,12 +391,8 @@ fn a_request_that_can_not_be_used_is_said_and_ends_by_2() {
 
 #[test]
 fn what_is_added_to_moto_is_what_botocore_reads() {
-    let venv = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/python/venv"))
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/aws/requirements.txt"))
-        .output()
-        .unwrap();
-    let python = format!("{}/bin/python", String::from_utf8(venv.stdout).unwrap().trim());
     let test = concat!(env!("CARGO_MANIFEST_DIR"), "/aws/test.py");
-    let done = Command::new(python).arg(test).arg(Aws::region("us-east-1").url()).output().unwrap();
+    let done =
+        Command::new(python()).arg(test).arg(Aws::region("us-east-1").url()).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -96,27 +96,14 @@ fn fixture(client: &str, test: &str) -> PathBuf {
     path(&["traces", "fixtures", client, &format!("{test}.trace")])
 }
 
-/// The folder of a virtual environment.
-fn venv(requirements: &str) -> PathBuf {
-    let made =
-        Command::new(path(&["python", "venv"])).arg(path(&["python", requirements])).output();
-    let made = made.expect("lab/python/venv");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    String::from_utf8(made.stdout).expect("a path").trim().into()
-}
-
 /// What a test of a script sends.
-async fn record(to: u16, venv: &Path, client: &str, test: &str) -> String {
+async fn record(to: u16, python: &Path, client: &str, test: &str) -> String {
     let recording = Recording::start(to).await;
     let mut command = Command::new("/usr/bin/timeout");
     let (port, minutes) = (recording.port.to_string(), MINUTES.to_string());
     let minute = format!("{:.3}", Duration::from_millis(MINUTE_MS).as_secs_f64());
     // Nothing of our environment: libpq reads it.
-    command
-        .env_clear()
-        .arg("60")
-        .arg(venv.join("bin/python"))
-        .arg(path(&["traces", &format!("plan_{client}.py")]));
+    command.env_clear().arg("60").arg(python).arg(path(&["traces", &format!("plan_{client}.py")]));
     command.args([test, &port, user(test), PASSWORD, &minutes, &minute]);
     let output = spawn_blocking(move || command.output().expect("a script")).await;
     let output = output.expect("its end");
@@ -174,10 +161,11 @@ async fn the_probes_clients_send_the_same() {
 async fn psycopg_and_django_send_what_was_recorded() {
     let postgres = server();
     for (client, requirements) in RECORDED {
-        let venv = block_in_place(|| venv(requirements));
+        let python = format!("python/{requirements}");
+        let python = block_in_place(|| lab::tools::python(&python));
         // One at a time: a notification of one test would reach another's listener.
         for test in TESTS {
-            let trace = record(postgres.port, &venv, client, test).await;
+            let trace = record(postgres.port, &python, client, test).await;
             let fixture = fixture(client, test);
             if std::env::var_os("GENERATE").is_some() {
                 fs::create_dir_all(fixture.parent().expect("a folder")).expect("a folder");

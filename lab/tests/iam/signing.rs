@@ -55,13 +55,7 @@ impl Credentials {
 }
 
 /// With botocore.
-pub(crate) static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = Command::new(lab.join("python/venv")).arg(lab.join("aws/requirements.txt")).output();
-    let made = made.expect("lab/python/venv can be run");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    Path::new(String::from_utf8_lossy(&made.stdout).trim()).join("bin/python")
-});
+pub(crate) static PYTHON: LazyLock<PathBuf> = LazyLock::new(lab::aws::python);
 
 /// A running `connection-probe-rds token`, as beside a probe.
 pub(crate) struct Sidecar {
@@ -93,18 +87,14 @@ impl Sidecar {
 
     fn starting(set: impl FnOnce(&mut Command, &Path)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        // Beside the folder of this test: target/debug/deps.
-        let target = std::env::current_exe().expect("this test");
-        let target = target.parent().and_then(Path::parent).expect("target/debug");
-        let mut command = Command::new(target.join("connection-probe-rds"));
+        let mut command = lab::aws::program();
         command.args(["token", "--region", REGION, "--socket"]).arg(folder.path().join("iam.sock"));
         command
-            .env_clear()
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         set(&mut command, folder.path());
-        let child = command.spawn().expect("cargo build -p rds");
+        let child = command.spawn().expect("it can be started");
         let sidecar = Self { child, folder };
         for _ in 0..500 {
             if sidecar.socket().exists() {

@@ -7,7 +7,7 @@ use crate::{
     promql, rules, run,
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, process::Command};
 
 const TESTS: &str = "lab/tests/monitoring";
 const RUNBOOKS: &str = "docs/runbooks";
@@ -151,9 +151,7 @@ fn prometheus_can_read_every_query() {
 
 #[test]
 fn grafanas_own_types_know_every_field_of_the_dashboard() {
-    let requirements = path(TESTS).join("requirements.txt");
-    let venv = run(Command::new(path("lab/python/venv")).arg(requirements));
-    let python = Path::new(venv.trim()).join("bin/python");
+    let python = lab::tools::python("tests/monitoring/requirements.txt");
     let script = path(TESTS).join("schema.py");
     let unknown = run(Command::new(python).arg(script).arg(path(dashboard::FILE)));
     assert_eq!(unknown, "", "fields that Grafana would not read");
