@@ -28,8 +28,10 @@ test: ## Everything: check, real PostgreSQL and poolers, a real cluster (root; c
 bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold, plan, operator or diagnosis: one alone.
 	@lab/bench $(AREA)
 
+# Apart, or the probe would be built with what AWS's SDK asks of the libraries that both use.
 build: ## The release binaries, static.
-	$(STATIC) -p operator -p probe -p cli -p rds
+	$(STATIC) -p operator -p probe -p cli
+	$(STATIC) -p rds
 
 images: build ## The images. IMAGE=registry/name:tag PUSH=1 pushes it to your registry; else it goes into the lab.
 	PUSH=$(PUSH) lab/image $(IMAGE) $(BIN)/connection-probe-operator $(BIN)/connection-probe

@@ -104,25 +104,28 @@ impl Postgres {
         self.backends_in(role, "idle", n)
     }
 
-    /// Waits until `role` has `n` sessions in `state` (of pg_stat_activity), and returns their
-    /// backends' process ids.
+    /// Waits until `role` has `n` sessions in `state` (of pg_stat_activity) and all stay in it, and
+    /// returns their backends' process ids. Between a client's first statements, a session is idle
+    /// for a moment only.
     ///
     /// # Panics
     /// After 10 s.
     pub fn backends_in(&self, role: &str, state: &str, n: usize) -> Vec<u32> {
         let sql = format!(
-            "SELECT pid FROM pg_stat_activity WHERE usename = '{role}' AND state = '{state}' \
-             ORDER BY backend_start"
+            "SELECT pid, clock_timestamp() - state_change > '300 ms' FROM pg_stat_activity \
+             WHERE usename = '{role}' AND state = '{state}' ORDER BY backend_start"
         );
-        let mut found = Vec::new();
+        let mut rows = String::new();
         for _ in 0..200 {
-            found = self.sql(&sql).lines().filter_map(|line| line.parse().ok()).collect();
-            if found.len() == n {
-                return found;
+            rows = self.sql(&sql);
+            let settled = rows.lines().filter_map(|row| row.strip_suffix("|t")?.parse().ok());
+            let settled: Vec<u32> = settled.collect();
+            if settled.len() == n && rows.lines().count() == n {
+                return settled;
             }
             sleep(Duration::from_millis(30));
         }
-        panic!("{role} has {} sessions that are {state}, not {n}", found.len());
+        panic!("not {n} sessions of {role} that stay {state}: {rows}");
     }
 
     /// Waits until it takes connections again.

@@ -23,7 +23,7 @@ async fn connections_that_run_out_are_not_a_finding() {
 async fn told_to_stop_it_leaves_politely_and_reports_what_it_knows() {
     let postgres = postgres_with(&postgres::Options::default());
     let mut held = holding(postgres.port).connections(3).duration(ms(60_000)).start();
-    block_in_place(|| postgres.backends(USER, 1));
+    block_in_place(|| postgres.backends(USER, 3));
     held.stop();
     let (exit, report) = held.end().await;
     assert_eq!(exit, Exit::Interrupted);
