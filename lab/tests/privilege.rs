@@ -38,13 +38,12 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
     let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for call in audit::calls().iter().filter(|call| call.by_operator()) {
         let name = format!("{} {}", call.verb, call.resource);
-        if call.forbidden {
-            refused.insert(name.clone());
-        }
-        used.insert(name);
+        if call.forbidden { refused.insert(name) } else { used.insert(name) };
     }
     assert!(used.len() > 5, "the operator did something: {used:?}");
-    assert!(refused.is_empty(), "missing from deploy/install.yaml: {refused:?}");
+    // An API server that has just started refuses for a moment what it will grant.
+    let missing: Vec<_> = refused.difference(&used).collect();
+    assert!(missing.is_empty(), "missing from deploy/install.yaml: {missing:?}");
     let excepted: BTreeSet<String> =
         EXCEPTIONS.iter().map(|(call, _)| (*call).to_owned()).collect();
     let unused: Vec<_> =
