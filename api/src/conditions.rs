@@ -70,6 +70,8 @@ pub enum WaitingReason {
     PodRefused,
     /// Something that is not ours has the name of one of our children.
     NameConflict,
+    /// An RDS Proxy that the run has changed could not be put back yet.
+    ProxyNotRestored,
 }
 
 /// What an ended run amounts to.
@@ -99,6 +101,7 @@ impl WaitingReason {
             Self::Unschedulable => Inconclusive::Unschedulable.as_str(),
             Self::PodRefused => "PodRefused",
             Self::NameConflict => "NameConflict",
+            Self::ProxyNotRestored => "ProxyNotRestored",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Names, labels and annotations. A child's name is a function of what it is for, so creating it
 //! twice is harmless.
 
-use crate::rds_proxy::request::Moment;
+use crate::rds_proxy::{overriding::Role, request::Moment};
 
 /// The API group of both resources.
 pub const GROUP: &str = "probes.pulpproject.org";
@@ -19,7 +19,10 @@ pub const PROBE_ANNOTATION: &str = "probes.pulpproject.org/probe-name";
 pub const RUN_LABEL: &str = "probes.pulpproject.org/run";
 /// Label on Jobs and pods: the attempt, from 1.
 pub const ATTEMPT_LABEL: &str = "probes.pulpproject.org/attempt";
-/// Label on Jobs and pods that ask AWS about an RDS Proxy: `before` or `after`.
+/// Finalizer on probes and runs for which an RDS Proxy is, or may be, changed.
+pub const OVERRIDE_FINALIZER: &str = "probes.pulpproject.org/rds-proxy-override";
+/// Label on Jobs and pods that ask AWS about an RDS Proxy, `before` or `after` a run; or that change it for the run, as
+/// its `guard`, or `restore` it.
 pub const RDS_PROXY_LABEL: &str = "probes.pulpproject.org/rds-proxy";
 /// Label that the Job controller sets on the pods of an Indexed Job.
 pub const INDEX_LABEL: &str = "batch.kubernetes.io/job-completion-index";
@@ -51,6 +54,12 @@ pub fn job_name(run: &str, attempt: i32) -> String {
 #[must_use]
 pub fn rds_job_name(run: &str, moment: Moment) -> String {
     format!("{}{}", job_prefix(run), moment.as_str())
+}
+
+/// `<run name>-guard` or `-restore`: the Job that changes an RDS Proxy for the run, or puts it back.
+#[must_use]
+pub fn override_job_name(run: &str, role: Role) -> String {
+    format!("{}{}", job_prefix(run), role.as_str())
 }
 
 /// What the names of a run's Jobs begin with.
@@ -89,9 +98,12 @@ mod tests {
         let run = run_name(&long, "0f1e2d3c-aaaa", 1_234_567);
         assert_eq!(run, format!("{}-0f1e2-1234567", "a".repeat(39)));
         assert!(job_name(&run_name(&"x".repeat(253), "0f1e2d3c", 99_999), 99).len() <= 57);
-        let asking =
-            rds_job_name(&run_name(&"x".repeat(253), "0f1e2d3c", 9_999_999), Moment::Before);
-        assert!(asking.len() <= 63, "the Job controller labels its pods with it");
+        let run = run_name(&"x".repeat(253), "0f1e2d3c", 9_999_999);
+        let of_aws = [rds_job_name(&run, Moment::Before), override_job_name(&run, Role::Restore)];
+        assert!(
+            of_aws.iter().all(|it| it.len() <= 63),
+            "the Job controller labels its pods with it"
+        );
         assert_eq!(run_name("pulp.955", "0f1e2d3c", 1), "pulp-955-0f1e2-1");
     }
 

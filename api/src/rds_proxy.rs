@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 pub mod evidence;
 pub mod facts;
 pub mod metrics;
+pub mod overriding;
 pub mod points;
 pub mod request;
 
 pub use evidence::{Evidence, RdsProxyStatus};
+pub use overriding::Override;
 
 /// The RDS Proxy on the measured path. A pod of its own asks AWS for the proxy's configuration, events, CloudWatch
 /// metrics and log: before the run and after it. The operator never does.
@@ -44,4 +46,8 @@ pub struct RdsProxy {
     #[serde(default, rename = "endpointURL", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^https?://[A-Za-z0-9._:-]+/?$"))]
     pub endpoint_url: Option<String>,
+
+    /// Another IdleClientTimeout for as long as the run lasts; what was there is put back.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub timeout_override: Option<Override>,
 }

@@ -17,6 +17,18 @@ pub fn duration(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// An IdleClientTimeout of an RDS Proxy: whole seconds. AWS's reference states no bounds; others have found 1 s and 8 h.
+pub fn idle_client_timeout(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 32,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8h')",
+            "message": "write whole seconds from 1s to 8h, such as 3600s or 1h30m",
+        }],
+    })
+}
+
 /// Rungs of a ladder.
 pub fn rungs(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "minItems": 1, "maxItems": 32, "items": duration(generator) })

@@ -237,6 +237,8 @@ pub fn summary(number: i64, status: &ConnectionProbeRunStatus, verdict: Verdict)
         sentences.extend(ladders.next());
         sentences.extend(ended_early(status));
     }
+    let told = status.rds_proxy.as_ref().and_then(|told| told.timeout_override.as_ref());
+    sentences.extend(told.and_then(override_trouble));
     let mut summary = sentences.join(" ");
     shorten(&mut summary, 1024);
     summary
@@ -323,6 +325,11 @@ pub fn waiting(reason: WaitingReason, workload: &str, seen: &str) -> String {
         WaitingReason::NameConflict => format!(
             "{seen} exists and is not ours, so it was left alone. Delete it, or rename the probe.",
         ),
+        WaitingReason::ProxyNotRestored => {
+            format!(
+                "The proxy's IdleClientTimeout is not put back yet, and it is tried again: {seen}."
+            )
+        }
     }
 }
 
@@ -344,6 +351,7 @@ pub fn lost(reason: Inconclusive, seen: &str) -> String {
         Inconclusive::JobDeleted => "The Job was deleted",
         Inconclusive::Superseded => "A newer run took over",
         Inconclusive::Cancelled => "The run was cancelled",
+        Inconclusive::OverrideEnded => "The RDS Proxy was not changed for the whole run",
         Inconclusive::Interrupted => "The probe was told to stop",
         Inconclusive::Misconfigured => "The probe was configured wrongly",
         Inconclusive::NoReport

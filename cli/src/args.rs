@@ -96,6 +96,11 @@ pub(crate) enum Command {
         /// The probe
         probe: String,
     },
+    /// Put back an RDS Proxy that runs have left changed: by the tags that they have left on it
+    Restore {
+        /// A probe with rdsProxy that has run: whose account asks AWS
+        probe: String,
+    },
     /// Print the completion of words for a shell: source <(kubectl cprobe completion bash)
     Completion {
         /// For which shell

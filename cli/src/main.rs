@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`args`]: the command line. [`source`]: where a run is read from. [`cluster`]: what is asked of one.
 //! - [`follow`], [`live`]: a run while it lasts. [`list`]: several of them.
+//! - [`restore`]: an RDS Proxy that runs have left changed.
 //!
 //! What is said of a run is `api`'s.
 
@@ -12,6 +13,7 @@ mod cluster;
 mod follow;
 mod list;
 mod live;
+mod restore;
 mod source;
 
 use anyhow::{Context, bail};
@@ -86,6 +88,9 @@ async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
             let current = status.current_run.context("no run goes on")?;
             cluster.cancel(&probe, current.number).await?;
             println!("Run {} is asked to end; what it measured is kept.", current.number);
+        }
+        Command::Restore { probe } => {
+            return restore::restore(&Cluster::connect(place).await?, &probe).await;
         }
         Command::Completion { shell } => {
             let mut words = Vec::new();

@@ -2,24 +2,67 @@
 
 from datetime import datetime, timedelta, timezone
 
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
-from moto.rds.exceptions import DBProxyNotFoundFault
+from moto.rds.exceptions import DBProxyNotFoundFault, RDSClientError
+from moto.rds.models import rds_backends
 from moto.rds.responses import RDSResponse
 
-# How long a changed proxy is `modifying`.
-MODIFYING = timedelta(seconds=2)
+# How long a changed proxy is `modifying`, in seconds.
+MODIFYING = 2
+
+
+class InvalidDBProxyStateFault(RDSClientError):
+    def __init__(self):
+        message = "The requested operation can't be performed while the proxy is in this state."
+        super().__init__("InvalidDBProxyStateFault", message)
+
+
+def proxy_named(backend, name):
+    """A proxy as it is now. moto answers by HTTP 500 where there is none."""
+    if name not in backend.db_proxies:
+        raise DBProxyNotFoundFault(name)
+    proxy = backend.db_proxies[name]
+    takes = timedelta(seconds=getattr(proxy, "modifying", MODIFYING))
+    by_time = getattr(proxy, "looks", None) is None
+    if proxy.status == "modifying" and by_time and utcnow() >= proxy.updated_date + takes:
+        proxy.status = "available"
+    return proxy
 
 
 def proxy_of(self):
-    """The proxy that is asked about. moto answers by HTTP 500 where there is none."""
-    name = self.params.get("DBProxyName")
-    if name not in self.backend.db_proxies:
-        raise DBProxyNotFoundFault(name)
-    proxy = self.backend.db_proxies[name]
-    if proxy.status == "modifying" and utcnow() >= proxy.updated_date + MODIFYING:
-        proxy.status = "available"
+    """The proxy that is asked about."""
+    return proxy_named(self.backend, self.params.get("DBProxyName"))
+
+
+def look_at(self):
+    """The proxy whose state is asked for: where that is how its changes come to an end, by one look less."""
+    proxy = proxy_of(self)
+    if proxy.status == "modifying" and getattr(proxy, "looks", None) is not None:
+        proxy.looks_left -= 1
+        if proxy.looks_left < 0:
+            proxy.status = "available"
     return proxy
+
+
+def told(region, name):
+    """How a proxy is, past all calls."""
+    proxy = proxy_named(rds_backends[DEFAULT_ACCOUNT_ID][region], name)
+    tags = {tag["Key"]: tag["Value"] for tag in proxy.get_tags()}
+    return {"status": proxy.status, "idleClientTimeout": proxy.idle_client_timeout, "tags": tags}
+
+
+def set_by_others(region, name, change):
+    """Sets a value, or tags, as somebody else does, past all calls."""
+    proxy = proxy_named(rds_backends[DEFAULT_ACCOUNT_ID][region], name)
+    proxy.idle_client_timeout = change.get("idleClientTimeout", proxy.idle_client_timeout)
+    if (seconds := change.get("modifying")) is not None:
+        proxy.status, proxy.updated_date, proxy.modifying = "modifying", utcnow(), seconds
+    if (tags := change.get("tags")) is not None:
+        proxy.remove_tags([tag["Key"] for tag in proxy.get_tags()])
+        proxy.add_tags([{"Key": key, "Value": value} for key, value in tags.items()])
+    return told(region, name)
 
 
 def describe_db_proxy_endpoints(self):
@@ -28,10 +71,12 @@ def describe_db_proxy_endpoints(self):
 
 def modify_db_proxy(self):
     proxy = proxy_of(self)
+    if proxy.status != "available":
+        raise InvalidDBProxyStateFault()
     for name, key in [("IdleClientTimeout", "idle_client_timeout"), ("RequireTLS", "require_tls"), ("DebugLogging", "debug_logging")]:
         if self.params.get(name) is not None:
             setattr(proxy, key, self.params[name])
-    proxy.status, proxy.updated_date = "modifying", utcnow()
+    proxy.status, proxy.updated_date, proxy.looks_left = "modifying", utcnow(), getattr(proxy, "looks", None)
     return ActionResult({"DBProxy": proxy})
 
 
@@ -62,7 +107,7 @@ def add_to_moto():
 def of_existing(operation):
     def checked(self):
         if self.params.get("DBProxyName"):
-            proxy_of(self)
+            (look_at if operation.__name__ == "describe_db_proxies" else proxy_of)(self)
         return operation(self)
 
     return checked

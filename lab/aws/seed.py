@@ -1,6 +1,7 @@
 """A proxy with all that is told of it, planted into a region. All parts but `proxy` may be absent:
 
-    {"proxy": {"name", "idleClientTimeout", "requireTls", "debugLogging", "borrowTimeout", "endpoints": [name, ...]},
+    {"proxy": {"name", "idleClientTimeout", "requireTls", "debugLogging", "borrowTimeout", "endpoints": [name, ...],
+               "modifying": seconds that a change takes, or "looks": how many DescribeDBProxies},
      "database": {"name", "cluster": bool, "parameters": {name: [value, unit]}},
      "events": [{"at", "type", "source", "text"}],
      "metrics": [{"name", "at", "value"}],
@@ -17,6 +18,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.logs.models import logs_backends
 from moto.rds.models import rds_backends
+
+from proxies import MODIFYING
 
 FAMILY = "postgres15"
 
@@ -51,6 +54,7 @@ def plant_proxy(rds, region, proxy):
         debug_logging=proxy.get("debugLogging", False),
         tags=None,
     )
+    made.modifying, made.looks = proxy.get("modifying", MODIFYING), proxy.get("looks")
     made.proxy_target_groups["default"].borrow_timeout = proxy.get("borrowTimeout", 120)
     made.endpoints = [
         {

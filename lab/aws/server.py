@@ -7,7 +7,13 @@ is a world of its own, for faults too.
 
     POST /lab/seed/REGION    see Seed
     POST /lab/fault/REGION   {"kind": ..., "operation": ..., "times": ...}, see Faults
+    POST /lab/calm/REGION    nothing goes wrong any more
     GET  /lab/calls/REGION   names of the operations that were called, in order
+    GET  /lab/held/REGION    how many calls are held
+    POST /lab/release/REGION {"carryOut": ..., "only": ...}: whether those that were held before they were carried out
+                             shall be; and how many are released, the first ones
+    GET  /lab/proxy/REGION/NAME   {"status": ..., "idleClientTimeout": ..., "tags": {key: value}}
+    POST /lab/proxy/REGION/NAME   the same but for the status, or {"modifying": seconds}: sets it as somebody else does
 """
 
 import json
@@ -15,7 +21,7 @@ import os
 import sys
 import threading
 
-from flask import Flask, request
+from flask import Flask, jsonify, request
 from werkzeug.serving import make_server
 
 from faults import Faults
@@ -43,9 +49,32 @@ def control(faults):
         faults.add(region, request.get_json())
         return {}
 
+    @app.post("/lab/calm/<region>")
+    def calm(region):
+        faults.calm(region)
+        return {}
+
     @app.get("/lab/calls/<region>")
     def calls(region):
         return faults.calls(region)
+
+    @app.get("/lab/held/<region>")
+    def held(region):
+        return jsonify(faults.held(region))
+
+    @app.post("/lab/release/<region>")
+    def release(region):
+        order = request.get_json()
+        faults.release(region, order["carryOut"], order.get("only"))
+        return {}
+
+    @app.get("/lab/proxy/<region>/<name>")
+    def told(region, name):
+        return proxies.told(region, name)
+
+    @app.post("/lab/proxy/<region>/<name>")
+    def set_by_others(region, name):
+        return proxies.set_by_others(region, name, request.get_json())
 
     return app
 

@@ -46,6 +46,24 @@ class Added(TestCase):
         while self.rds.describe_db_proxies(DBProxyName="p")["DBProxies"][0]["Status"] != "available":
             self.assertLess(datetime.now(), until)
 
+    def test_a_proxy_that_is_modifying_can_not_be_changed(self):
+        post("seed", {"proxy": {"name": "busy"}})
+        self.rds.modify_db_proxy(DBProxyName="busy", IdleClientTimeout=77)
+        with self.assertRaises(self.rds.exceptions.InvalidDBProxyStateFault):
+            self.rds.modify_db_proxy(DBProxyName="busy", IdleClientTimeout=78)
+
+    def test_tags_of_a_proxy_are_added_told_and_removed(self):
+        arn = self.rds.describe_db_proxies(DBProxyName="p")["DBProxies"][0]["DBProxyArn"]
+        self.assertRegex(arn, f"^arn:aws:rds:{REGION}:[0-9]+:db-proxy:prx-[a-z0-9]+$")
+        tags = lambda: {tag["Key"]: tag["Value"] for tag in self.rds.list_tags_for_resource(ResourceName=arn)["TagList"]}
+        add = lambda key, value: self.rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": key, "Value": value}])
+        add("a/1", "from=1")
+        add("a/2", "x")
+        add("a/1", "from=2")
+        self.assertEqual(tags(), {"a/1": "from=2", "a/2": "x"})
+        self.rds.remove_tags_from_resource(ResourceName=arn, TagKeys=["a/1", "none"])
+        self.assertEqual(tags(), {"a/2": "x"})
+
     def test_events_are_of_the_time_and_the_source(self):
         ask = lambda start, **about: self.rds.describe_events(StartTime=start, EndTime=NOW + timedelta(minutes=1), **about)["Events"]
         event = ask(NOW, SourceType="db-proxy", SourceIdentifier="p")

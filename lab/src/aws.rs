@@ -2,7 +2,7 @@
 
 use crate::tools::{self, lab};
 use api::rds_proxy::Evidence;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -123,6 +123,40 @@ impl Region {
         serde_json::from_value(calls).expect("names")
     }
 
+    /// From now on nothing goes wrong.
+    pub fn calm(&self) {
+        self.post("calm", &Value::Null);
+    }
+
+    /// How many calls are held.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        let held = self.aws.http("GET", &format!("/lab/held/{}", self.name), "");
+        held.as_u64().expect("a number")
+    }
+
+    /// Lets held calls go on; or those that were not carried out yet never be.
+    pub fn release(&self, carry_out: bool) {
+        self.post("release", &json!({ "carryOut": carry_out }));
+    }
+
+    /// How a proxy is, past all calls.
+    #[must_use]
+    pub fn proxy(&self, name: &str) -> Value {
+        self.aws.http("GET", &format!("/lab/proxy/{}/{name}", self.name), "")
+    }
+
+    /// Sets a proxy's value or tags as somebody else does.
+    pub fn set_by_others(&self, name: &str, change: &Value) {
+        let path = format!("/lab/proxy/{}/{name}", self.name);
+        self.aws.http("POST", &path, &change.to_string());
+    }
+
+    /// Lets the call that was held first go on.
+    pub fn release_first(&self) {
+        self.post("release", &json!({ "carryOut": true, "only": 1 }));
+    }
+
     fn post(&self, what: &str, body: &Value) -> Value {
         self.aws.http("POST", &format!("/lab/{what}/{}", self.name), &body.to_string())
     }
@@ -148,8 +182,9 @@ pub fn program() -> Command {
         let build = Command::new(env!("CARGO")).args(["build", "--locked", "-p", "rds"]).output();
         let build = build.expect("cargo can be run");
         assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-        let test = std::env::current_exe().expect("our own path");
-        test.ancestors().nth(2).expect("the target folder").join("connection-probe-rds")
+        let us = std::env::current_exe().expect("our own path");
+        let beside = us.ancestors().map(|folder| folder.join("connection-probe-rds"));
+        { beside }.find(|path| path.is_file()).expect("the program beside us")
     });
     let mut command = Command::new(program);
     command.env_clear();

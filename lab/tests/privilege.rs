@@ -38,7 +38,11 @@ fn the_operator_uses_what_it_may_and_nothing_else() {
     let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for call in audit::calls().iter().filter(|call| call.by_operator()) {
         let name = format!("{} {}", call.verb, call.resource);
-        if call.forbidden { refused.insert(name) } else { used.insert(name) };
+        if call.forbidden {
+            refused.insert(name)
+        } else {
+            used.insert(name)
+        };
     }
     assert!(used.len() > 5, "the operator did something: {used:?}");
     // An API server that has just started refuses for a moment what it will grant.

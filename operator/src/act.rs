@@ -1,12 +1,23 @@
 //! The act and record steps: the only code that writes to the API. Every call is harmless when
 //! repeated, and every answer goes into the caches.
 
-use crate::{controller::Context, error::Error, job, kind::Kind, observe::owned_by, plan::Action};
-use api::{ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus};
+use crate::{
+    controller::{Context, now},
+    error::Error,
+    job,
+    kind::Kind,
+    observe::owned_by,
+    plan::Action,
+};
+use api::{
+    ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
+    names::OVERRIDE_FINALIZER,
+};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
+use serde_json::json;
 
 /// What became of an action.
 pub(crate) enum Acted {
@@ -27,6 +38,9 @@ pub(crate) async fn act(
     let namespace = probe.namespace().unwrap_or_default();
     match action {
         Action::StartRun(run) => {
+            if !run.finalizers().is_empty() {
+                hold(context, probe).await?;
+            }
             let made = create(context, &namespace, run.as_ref(), probe.uid()).await?;
             Ok(made.into_acted(|run| context.world.runs.wrote(run)))
         }
@@ -39,6 +53,21 @@ pub(crate) async fn act(
         Action::AskAws { run, request } => {
             let made = create(context, &namespace, &job::asking(run, request), run.uid()).await?;
             Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
+        }
+        Action::Override { run, order, role } => {
+            let job = job::overriding(run, order, *role, now());
+            let made = create(context, &namespace, &job, run.uid()).await?;
+            Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
+        }
+        Action::Release { run: Some(run) } => {
+            let kept = run.finalizers().iter().filter(|it| *it != OVERRIDE_FINALIZER).cloned();
+            finalize(context, run.as_ref(), kept.collect(), |run| context.world.runs.wrote(run))
+                .await
+        }
+        Action::Release { run: None } => {
+            let kept = probe.finalizers().iter().filter(|it| *it != OVERRIDE_FINALIZER).cloned();
+            finalize(context, probe, kept.collect(), |probe| context.world.probes.wrote(probe))
+                .await
         }
         // Foreground: the Job stays until its pods are gone and have said their last words.
         Action::DeleteJob { name } => {
@@ -55,6 +84,38 @@ pub(crate) async fn act(
             let how = DeleteParams::background();
             delete(context, &namespace, name, &how, |run| context.world.runs.wrote(run)).await
         }
+    }
+}
+
+/// Holds a probe until no proxy is changed for it any more: while it is there, it is looked at.
+async fn hold(context: &Context, probe: &ConnectionProbe) -> Result<(), Error> {
+    if probe.finalizers().iter().any(|it| it == OVERRIDE_FINALIZER) {
+        return Ok(());
+    }
+    let mut finalizers = probe.finalizers().to_vec();
+    finalizers.push(OVERRIDE_FINALIZER.to_owned());
+    finalize(context, probe, finalizers, |probe| context.world.probes.wrote(probe)).await.map(drop)
+}
+
+/// Sets the finalizers of an object, guarded by the version that the decision was based on.
+async fn finalize<K: Kind, T>(
+    context: &Context,
+    object: &K,
+    finalizers: Vec<String>,
+    keep: impl FnOnce(K) -> T,
+) -> Result<Acted, Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let api = Api::<K>::namespaced(context.scope.client.clone(), &namespace);
+    let patch = json!({
+        "metadata": { "resourceVersion": object.resource_version(), "finalizers": finalizers }
+    });
+    match api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(patched) => {
+            keep(patched);
+            Ok(Acted::Done)
+        }
+        Err(error) if is(&error, 404) => Ok(Acted::Done),
+        Err(source) => Err(Error::Act { action: "set finalizers", source }),
     }
 }
 

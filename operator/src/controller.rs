@@ -12,7 +12,7 @@ use crate::{
 };
 use api::{ConnectionProbe, ConnectionProbeRunStatus, run::Versions};
 use futures::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt,
     runtime::{
@@ -43,6 +43,8 @@ pub(crate) struct Context {
 const AT_ONCE: u16 = 32;
 /// A plan comes to rest after a few steps: claim, Job, nothing.
 const STEPS: usize = 8;
+/// While a namespace that is being deleted keeps a proxy from being put back.
+const TERMINATING_RETRY: SignedDuration = SignedDuration::from_mins(1);
 /// While a name is taken by something that is not ours.
 const CONFLICT_RETRY: Duration = Duration::from_mins(1);
 
@@ -114,6 +116,12 @@ async fn carry_through(
             tracing::info!(probe = %probe.name_any(), %namespace, action = %action, "acting");
             match act::act(context, &probe, action).await? {
                 Acted::Done => {}
+                Acted::Terminating if plan.protects() => {
+                    // No Job of ours puts the proxy back: a person reads in the statuses what does.
+                    let wake = plan.wake;
+                    record(context, &probe, &runs, plan).await?;
+                    return Ok(look_again(wake.or(now.checked_add(TERMINATING_RETRY).ok()), now));
+                }
                 Acted::Terminating => return Ok(Action::await_change()),
                 Acted::Foreign(object) => {
                     record(context, &probe, &runs, plan::name_conflict(&probe, &object, now))

@@ -2,7 +2,11 @@
 
 use api::{
     ConnectionProbeRun, Inventory, Report,
-    rds_proxy::{Evidence, request::Moment},
+    rds_proxy::{
+        Evidence,
+        overriding::{OverrideStatus, Role},
+        request::Moment,
+    },
     report::Inconclusive,
 };
 use jiff::Timestamp;
@@ -19,6 +23,8 @@ pub(crate) struct RunFacts {
     pub(crate) pods: Vec<PodFacts>,
     /// Its Jobs that ask AWS, with what came of them.
     pub(crate) asked: Vec<AskFacts>,
+    /// Its Jobs that change the proxy or put it back, also those that are gone and whose pods' last words were heard.
+    pub(crate) overriding: Vec<OverrideFacts>,
 }
 
 impl RunFacts {
@@ -65,18 +71,45 @@ pub(crate) struct AskFacts {
     /// When it was complete or failed.
     pub(crate) finished_at: Option<Timestamp>,
     /// What its newest pod says; nothing before there is one.
-    pub(crate) answer: Option<Answer>,
+    pub(crate) answer: Option<Answer<Evidence>>,
 }
 
-/// How far a pod is that asks AWS.
+/// A Job that changes the proxy, or puts it back.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) struct OverrideFacts {
+    /// Which of the two.
+    pub(crate) role: Role,
+    /// The Job, while it exists.
+    pub(crate) job: Option<OverrideJob>,
+    /// What its newest pod says; nothing before there is one.
+    pub(crate) answer: Option<Answer<OverrideStatus>>,
+    /// What the guard found before it changed anything, once it has looked.
+    pub(crate) found: Option<Box<OverrideStatus>>,
+}
+
+/// The Job itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OverrideJob {
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it was complete or failed.
+    pub(crate) finished_at: Option<Timestamp>,
+    /// Since when it is being deleted.
+    pub(crate) deleting_since: Option<Timestamp>,
+}
+
+/// How far a pod is that talks to AWS.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer<T> {
     /// It has not started, and this is why, if that is known.
     Starting(Option<String>),
-    /// It asks.
-    Asking,
-    /// It has ended with evidence.
-    Told(Box<Evidence>),
+    /// It works.
+    Working {
+        /// Since when it has been ready, if it is: of a guard, that the change is in force.
+        ready_since: Option<Timestamp>,
+    },
+    /// It has ended with this.
+    Told(Box<T>),
     /// It has ended without: what it or the kubelet said.
     Silent(String),
 }

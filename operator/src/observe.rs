@@ -3,7 +3,7 @@
 use crate::{
     cache::Cache,
     controller::now,
-    facts::{AskFacts, JobFacts, RunFacts},
+    facts::{AskFacts, JobFacts, OverrideFacts, OverrideJob, RunFacts},
     kind::Kind,
     metrics::{Metrics, UNREADABLE},
     pods::{Pods, WORKLOADS_ANNOTATION, parse_workloads},
@@ -14,7 +14,7 @@ use api::{
         ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, RDS_PROXY_LABEL, RUN_LABEL,
         job_prefix, run_prefix,
     },
-    rds_proxy::request::Moment,
+    rds_proxy::{overriding::Role, request::Moment},
 };
 use futures::{
     Stream, StreamExt, TryStreamExt,
@@ -136,10 +136,35 @@ impl World {
                     Some(AskFacts { moment, created_at, finished_at, answer })
                 });
                 let asked = asked.collect();
+                let overriding = self.overriding(&namespace, &name, &jobs);
                 let jobs = jobs.iter().filter_map(|job| job_facts(job)).collect();
-                RunFacts { run, jobs, pods, asked }
+                RunFacts { run, jobs, pods, asked, overriding }
             })
             .collect()
+    }
+
+    /// What is known of Jobs that change a run's proxy or put it back, those that are gone included.
+    fn overriding(&self, namespace: &str, run: &str, jobs: &[Arc<Job>]) -> Vec<OverrideFacts> {
+        let mut said = self.pods.overriding(namespace, run);
+        let there = jobs.iter().filter_map(|job| {
+            let role = job.labels().get(RDS_PROXY_LABEL)?.parse::<Role>().ok()?;
+            let said = job.uid().and_then(|uid| said.remove(&uid));
+            let (answer, found) = said.map_or((None, None), |it| (Some(it.answer), it.found));
+            let job = OverrideJob {
+                created_at: time(job.metadata.creation_timestamp.as_ref()),
+                finished_at: finished_at(job),
+                deleting_since: job.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            };
+            Some(OverrideFacts { role, job: Some(job), answer, found })
+        });
+        let mut known: Vec<_> = there.collect();
+        known.extend(said.into_values().map(|it| OverrideFacts {
+            role: it.role,
+            job: None,
+            answer: Some(it.answer),
+            found: it.found,
+        }));
+        known
     }
 
     /// Watches runs, Jobs and pods for as long as the process lives. Returns when all of them have

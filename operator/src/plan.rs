@@ -8,7 +8,10 @@ use api::{
     conditions::{State, Waiting, WaitingReason},
     names,
     probe::DEFAULT_HISTORY_LIMIT,
-    rds_proxy::request::Request,
+    rds_proxy::{
+        overriding::{Order, Role},
+        request::Request,
+    },
     report::Inconclusive,
     run::Versions,
     text,
@@ -19,6 +22,7 @@ use schedule::{Schedule, Slots};
 use std::sync::Arc;
 
 mod announce;
+mod overriding;
 mod proxy;
 mod run;
 mod schedule;
@@ -61,6 +65,10 @@ pub(crate) enum Action {
     },
     /// Create the Job that asks AWS about the run's RDS Proxy.
     AskAws { run: Arc<ConnectionProbeRun>, request: Box<Request> },
+    /// Create the Job that changes the run's RDS Proxy, or that puts it back.
+    Override { run: Arc<ConnectionProbeRun>, order: Box<Order>, role: Role },
+    /// Let whoever deletes the probe, or one of its runs, have it: no proxy is changed for it any more.
+    Release { run: Option<Arc<ConnectionProbeRun>> },
     /// Delete a Job and wait for its pods to go: their last words are the reports.
     DeleteJob { name: String },
     /// Delete a Job whose pods are lost, and wait for nothing.
@@ -80,6 +88,10 @@ impl std::fmt::Display for Action {
             Self::AskAws { request, .. } => {
                 write!(f, "ask AWS {} the run", request.moment.as_str())
             }
+            Self::Override { role: Role::Guard, .. } => write!(f, "have the RDS Proxy changed"),
+            Self::Override { role: Role::Restore, .. } => write!(f, "have the RDS Proxy put back"),
+            Self::Release { run: Some(run) } => write!(f, "release run {}", run.spec.number),
+            Self::Release { run: None } => write!(f, "release the probe"),
             Self::DeleteJob { name } => write!(f, "delete Job {name}"),
             Self::DropJob { name } => write!(f, "drop Job {name}"),
             Self::DeleteRun { name } => write!(f, "delete run {name}"),
@@ -92,6 +104,12 @@ impl Plan {
     pub(crate) fn takes_pods_along(&self) -> bool {
         let takes = |a: &Action| matches!(a, Action::DeleteJob { .. } | Action::DropJob { .. });
         self.actions.iter().any(takes)
+    }
+
+    /// Whether a proxy is to be put back.
+    pub(crate) fn protects(&self) -> bool {
+        let restores = |a: &Action| matches!(a, Action::Override { role: Role::Restore, .. });
+        self.actions.iter().any(restores)
     }
 }
 
@@ -122,7 +140,8 @@ pub(crate) fn plan(
 
     let mut going_status = None;
     if let Some(facts) = going {
-        let ending = match (&trigger, is_cancelled(probe, &facts.run)) {
+        let is_cancelled = is_cancelled(probe, &facts.run) || is_deleted(probe, facts);
+        let ending = match (&trigger, is_cancelled) {
             (Some(_), _) => Some(Inconclusive::Superseded),
             (None, true) => Some(Inconclusive::Cancelled),
             (None, false) => None,
@@ -145,6 +164,8 @@ pub(crate) fn plan(
         let run = start::next_run(probe, runs, trigger, versions);
         plan.actions.push(Action::StartRun(Box::new(run)));
     }
+    let starts = plan.actions.iter().any(|action| matches!(action, Action::StartRun(_)));
+    plan.actions.extend(release(probe, runs, starts));
     plan.actions.extend(prune(probe, runs));
 
     let state = match (&invalid, still_going) {
@@ -186,6 +207,25 @@ fn last_schedule_time(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<Time
     let written =
         probe.status.as_ref().and_then(|status| Some(status.last_schedule_time.as_ref()?.0));
     runs.iter().filter_map(of_run).max().max(written)
+}
+
+/// Whether somebody deletes the probe or this run, while a proxy is changed for it.
+fn is_deleted(probe: &ConnectionProbe, facts: &RunFacts) -> bool {
+    let deleted = [&probe.metadata, &facts.run.metadata];
+    overriding::is_guarded(facts) && deleted.iter().any(|it| it.deletion_timestamp.is_some())
+}
+
+/// Lets go what is held for a proxy that is as it was, unless another run `starts`.
+fn release(probe: &ConnectionProbe, runs: &[RunFacts], starts: bool) -> Vec<Action> {
+    let guarded = runs.iter().filter(|facts| overriding::is_guarded(facts));
+    let (ended, going): (Vec<_>, Vec<_>) = guarded.partition(|facts| has_ended(facts));
+    let run = |facts: &RunFacts| Action::Release { run: Some(facts.run.clone()) };
+    let mut released: Vec<_> = ended.into_iter().map(run).collect();
+    let is_held = probe.finalizers().iter().any(|it| it == names::OVERRIDE_FINALIZER);
+    if is_held && !starts && going.is_empty() && released.is_empty() {
+        released.push(Action::Release { run: None });
+    }
+    released
 }
 
 /// Whether a person ends this run.

@@ -6,10 +6,11 @@
 use crate::facts::{Answer, PodEnd, PodFacts, PodPhase, Stuck};
 use api::{
     Inventory, Report,
-    names::{ATTEMPT_LABEL, INDEX_LABEL, RDS_PROXY_LABEL, RUN_LABEL},
+    names::{ATTEMPT_LABEL, INDEX_LABEL, RUN_LABEL},
     rds_proxy::{Evidence, request::Moment},
     report::Inconclusive,
 };
+use aws::{OfAws, Overriding};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use kube::{ResourceExt, runtime::watcher::Event};
@@ -18,11 +19,15 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+mod aws;
+
+pub(crate) use aws::LOOK_CONTAINER;
+
 /// Annotation on pods: the positions of the workloads that their Job holds.
 pub(crate) const WORKLOADS_ANNOTATION: &str = "probes.pulpproject.org/workloads";
 /// Name of the container that holds the connections.
 pub(crate) const CONTAINER: &str = "probe";
-/// Name of the container that asks AWS.
+/// Name of the container that talks to AWS.
 pub(crate) const RDS_CONTAINER: &str = "rds";
 /// Name of the init container that takes the inventory.
 pub(crate) const INVENTORY_CONTAINER: &str = "inventory";
@@ -38,8 +43,7 @@ type RunKey = (String, String);
 #[derive(Default)]
 struct State {
     runs: BTreeMap<RunKey, BTreeMap<String, PodFacts>>,
-    /// What AWS told, by run and moment. A pod that told something is not undone by its end.
-    answers: BTreeMap<RunKey, BTreeMap<Moment, Answer>>,
+    of_aws: OfAws,
     listed: BTreeSet<String>,
 }
 
@@ -57,6 +61,7 @@ impl Pods {
             }
             Event::InitDone => {
                 let listed = std::mem::take(&mut state.listed);
+                state.of_aws.listed(&listed);
                 let known = state.runs.values_mut().flatten();
                 known
                     .filter(|(uid, _)| !listed.contains(*uid))
@@ -72,9 +77,18 @@ impl Pods {
     }
 
     /// What pods of a run say that ask AWS then.
-    pub(crate) fn answer(&self, namespace: &str, run: &str, moment: Moment) -> Option<Answer> {
-        let key = (namespace.to_owned(), run.to_owned());
-        self.lock().answers.get(&key)?.get(&moment).cloned()
+    pub(crate) fn answer(
+        &self,
+        namespace: &str,
+        run: &str,
+        moment: Moment,
+    ) -> Option<Answer<Evidence>> {
+        self.lock().of_aws.answer(&(namespace.to_owned(), run.to_owned()), moment)
+    }
+
+    /// What pods of a run say that change its proxy or put it back, by the uid of their Job.
+    pub(crate) fn overriding(&self, namespace: &str, run: &str) -> BTreeMap<String, Overriding> {
+        self.lock().of_aws.overriding(&(namespace.to_owned(), run.to_owned()))
     }
 
     /// Forgets the pods of a run that has ended.
@@ -82,7 +96,7 @@ impl Pods {
         let key = (namespace.to_owned(), run.to_owned());
         let mut state = self.lock();
         state.runs.remove(&key);
-        state.answers.remove(&key);
+        state.of_aws.forget(&key);
     }
 
     /// Every change is one call on a map: a panic elsewhere leaves nothing half done.
@@ -93,19 +107,12 @@ impl Pods {
 
 impl State {
     fn keep(&mut self, pod: &Pod, gone: bool, now: Timestamp) {
+        if self.of_aws.keep(pod, gone) {
+            return;
+        }
         let (Some(namespace), Some(run)) = (pod.namespace(), pod.labels().get(RUN_LABEL)) else {
             return;
         };
-        if let Some(moment) = pod.labels().get(RDS_PROXY_LABEL) {
-            let Ok(moment) = moment.parse::<Moment>() else { return };
-            let key = (namespace, run.clone());
-            let told = |answer: &Answer| matches!(answer, Answer::Told(_));
-            let known = self.answers.get(&key).and_then(|answers| answers.get(&moment));
-            if !gone && !known.is_some_and(told) {
-                self.answers.entry(key).or_default().insert(moment, answer(pod));
-            }
-            return;
-        }
         let Some(mut facts) = distil(pod) else { return };
         let (key, uid) = ((namespace, run.clone()), pod.uid().unwrap_or_default());
         let known = self.runs.get(&key).and_then(|pods| pods.get(&uid));
@@ -140,24 +147,6 @@ fn distil(pod: &Pod) -> Option<PodFacts> {
         deleting,
         gone: false,
     })
-}
-
-/// How far a pod is that asks AWS.
-fn answer(pod: &Pod) -> Answer {
-    let deleting = pod.metadata.deletion_timestamp.is_some();
-    let end = container(pod, RDS_CONTAINER).and_then(|it| it.state.as_ref()?.terminated.as_ref());
-    let message = end.and_then(|end| end.message.as_deref()).unwrap_or_default();
-    if let Ok(evidence) = Evidence::parse(message) {
-        return Answer::Told(Box::new(evidence));
-    }
-    match phase(pod, RDS_CONTAINER, deleting) {
-        PodPhase::Starting => Answer::Starting(None),
-        PodPhase::Stuck { seen, .. } => Answer::Starting(Some(seen)),
-        PodPhase::Running { .. } => Answer::Asking,
-        PodPhase::Ended(PodEnd { seen, reason, .. }) => {
-            Answer::Silent(if seen.is_empty() { reason } else { seen })
-        }
-    }
 }
 
 /// Reads [`WORKLOADS_ANNOTATION`].

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::token;
+use crate::{overriding, token};
 use api::rds_proxy::request::Request;
 use clap::{Parser, Subcommand};
 use std::{
@@ -28,6 +28,18 @@ pub(crate) enum Command {
     /// wrong, and what to do.
     #[command(after_long_help = include_str!("args/collect.txt"))]
     Collect(Collect),
+    /// Change a proxy's IdleClientTimeout for a run, hold that, and put it back.
+    ///
+    /// Each step is a JSON line on standard output; the last one says what became of it, and is also the
+    /// termination message.
+    #[command(after_long_help = include_str!("args/override.txt"))]
+    Override(overriding::Guarding),
+    /// Put a proxy back that a run has changed, as the tag says that it left.
+    ///
+    /// Each step is a JSON line on standard output; the last one says what became of it, and is also the
+    /// termination message.
+    #[command(after_long_help = include_str!("args/restore.txt"))]
+    Restore(overriding::Restoring),
     /// Sign tokens of AWS IAM for a probe beside, and hand them out over a Unix socket.
     ///
     /// A request is a line such as {"host":"pulp.proxy-x.us-east-1.rds.amazonaws.com","port":5432,"user":"pulp"};
@@ -76,15 +88,23 @@ impl Collect {
         if request.until < request.from {
             return Err("The request can't be used: until is before from.".to_owned());
         }
-        let default = Path::new(TERMINATION_LOG);
-        let termination_log =
-            self.termination_log.or_else(|| default.exists().then(|| default.to_owned()));
         let Self { credentials, patience, .. } = self;
+        let termination_log = termination_log(self.termination_log);
         Ok(Order { request, credentials, termination_log, patience })
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Where the termination message goes: where it was told to, or where the kubelet reads it.
+pub(crate) fn termination_log(told: Option<PathBuf>) -> Option<PathBuf> {
+    let default = Path::new(TERMINATION_LOG);
+    told.or_else(|| default.exists().then(|| default.to_owned()))
+}
+
+/// Reads a duration such as `8m`.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from(span).map_err(|_| "it is negative".to_owned())
 }

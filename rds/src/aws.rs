@@ -1,9 +1,10 @@
 //! Clients of AWS's services.
 
-use crate::{args::Order, credentials};
-use api::rds_proxy::evidence::Gap;
+use crate::credentials;
+use api::rds_proxy::{RdsProxy, evidence::Gap};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use std::time::Duration;
+use aws_sdk_rds::config::{Credentials, SharedCredentialsProvider};
+use std::{path::Path, time::Duration};
 
 /// How often a call is made before it is given up.
 pub(crate) const ATTEMPTS: u32 = 4;
@@ -19,15 +20,14 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Clients with credentials.
+    /// Clients with credentials, from a folder or from the environment: they last for longer than it takes to ask.
     ///
     /// # Errors
     /// There are none.
-    pub(crate) async fn new(order: &Order) -> Result<Self, Gap> {
-        let config = config(order).await;
-        let credentials = credentials::find(order, &config).await?;
-        let provider = aws_sdk_rds::config::SharedCredentialsProvider::new(credentials);
-        let config = config.into_builder().credentials_provider(provider).build();
+    pub(crate) async fn new(proxy: &RdsProxy, folder: Option<&Path>) -> Result<Self, Gap> {
+        let config = config(proxy).await;
+        let credentials = credentials::find(proxy, folder, &config).await?;
+        let config = with(&config, credentials);
         Ok(Self {
             rds: aws_sdk_rds::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
@@ -36,8 +36,8 @@ impl Aws {
     }
 }
 
-async fn config(order: &Order) -> SdkConfig {
-    let proxy = &order.request.proxy;
+/// Where and how a proxy is asked about, by nobody yet.
+pub(crate) async fn config(proxy: &RdsProxy) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -52,4 +52,10 @@ async fn config(order: &Order) -> SdkConfig {
         None => loader,
     };
     loader.load().await
+}
+
+/// The same, by whoever has these credentials.
+pub(crate) fn with(config: &SdkConfig, credentials: Credentials) -> SdkConfig {
+    let provider = SharedCredentialsProvider::new(credentials);
+    config.to_builder().credentials_provider(provider).build()
 }

@@ -26,7 +26,7 @@ pub(crate) async fn collect(order: &Order, clock: Clock, evidence: &mut Evidence
 
 /// Metrics come before events and log: while they are waited for, those come in as well.
 async fn ask(order: &Order, clock: Clock, evidence: &mut Evidence) {
-    let aws = match Aws::new(order).await {
+    let aws = match Aws::new(&order.request.proxy, order.credentials.as_deref()).await {
         Ok(aws) => aws,
         Err(gap) => {
             Event::Gap { ms: 0, gap: &gap }.print(clock.now());

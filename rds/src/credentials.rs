@@ -1,11 +1,10 @@
-//! As whom AWS is asked. Credentials last for longer than we do, so they are fetched once.
+//! As whom AWS is asked.
 
 use crate::{
-    args::Order,
     failure::{Failure, who},
     scrub::Scrubber,
 };
-use api::rds_proxy::evidence::Gap;
+use api::rds_proxy::{RdsProxy, evidence::Gap};
 use aws_config::{
     SdkConfig, ecs::EcsCredentialsProvider, environment::EnvironmentVariableCredentialsProvider,
     provider_config::ProviderConfig,
@@ -14,6 +13,7 @@ use aws_sdk_rds::config::{Credentials, ProvideCredentials};
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 const ID: &str = "aws_access_key_id";
@@ -30,9 +30,13 @@ const BY_AGENT: &str = "eks-auth:AssumeRoleForPodIdentity";
 ///
 /// # Errors
 /// There are none.
-pub(crate) async fn find(order: &Order, config: &SdkConfig) -> Result<Credentials, Gap> {
-    let who = who(&order.request);
-    if let Some(folder) = &order.credentials {
+pub(crate) async fn find(
+    proxy: &RdsProxy,
+    folder: Option<&Path>,
+    config: &SdkConfig,
+) -> Result<Credentials, Gap> {
+    let who = who(proxy);
+    if let Some(folder) = folder {
         return from(folder)
             .map_err(|problem| gap(FIRST, format!("{problem} AWS is asked as {who}.")));
     }
@@ -41,7 +45,7 @@ pub(crate) async fn find(order: &Order, config: &SdkConfig) -> Result<Credential
         return Ok(credentials);
     }
     if let Some((role, token)) = web_identity() {
-        return assume(&role, &token, order, config).await;
+        return assume(&role, &token, proxy, config).await;
     }
     if env::var_os("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
         let agent = EcsCredentialsProvider::builder().configure(&ProviderConfig::without_region());
@@ -85,7 +89,7 @@ fn web_identity() -> Option<(String, PathBuf)> {
 async fn assume(
     role: &str,
     token: &Path,
-    order: &Order,
+    proxy: &RdsProxy,
     config: &SdkConfig,
 ) -> Result<Credentials, Gap> {
     let token = fs::read_to_string(token).map_err(|error| {
@@ -101,16 +105,16 @@ async fn assume(
         .map_err(|error| match Failure::of(&error) {
             Failure::Denied(_) => gap(
                 BY_TOKEN,
-                format!("The role does not trust this service account. Its trust policy must name the cluster's OIDC provider and {}.", who(&order.request)),
+                format!("The role does not trust this service account. Its trust policy must name the cluster's OIDC provider and {}.", who(proxy)),
             ),
-            failure => failure.gap(BY_TOKEN, &order.request, &Scrubber::default()),
+            failure => failure.gap(BY_TOKEN, proxy, &Scrubber::default()),
         })?;
     let given = answer.credentials.ok_or_else(|| gap(BY_TOKEN, "STS gave none.".to_owned()))?;
     Ok(Credentials::new(
         given.access_key_id,
         given.secret_access_key,
         Some(given.session_token),
-        None,
+        SystemTime::try_from(given.expiration).ok(),
         "IRSA",
     ))
 }

@@ -1,7 +1,7 @@
 //! Why a call was not answered, in plain words.
 
 use crate::{aws::ATTEMPTS, scrub::Scrubber};
-use api::rds_proxy::{evidence::Gap, request::Request};
+use api::rds_proxy::{RdsProxy, evidence::Gap};
 use aws_sdk_rds::{
     config::http::HttpResponse,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     NoProxy,
     /// No such log group.
     NoLog,
+    /// The proxy is being changed, or is in some other state that allows no change now.
+    Busy,
     /// It can't be connected to.
     Unreachable,
     /// Its certificate is of nobody whom we trust.
@@ -86,6 +88,7 @@ impl Failure {
             | "LimitExceededException" => Self::Throttled(code.to_owned()),
             "DBProxyNotFoundFault" | "DBProxyNotFound" => Self::NoProxy,
             "ResourceNotFoundException" => Self::NoLog,
+            "InvalidDBProxyStateFault" | "InvalidDBProxyState" => Self::Busy,
             _ => Self::Other(format!("AWS answered {code}"), message.to_owned()),
         }
     }
@@ -100,11 +103,19 @@ impl Failure {
         }
     }
 
+    /// Whether the same call may well be answered in a moment.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Throttled(_) | Self::Busy | Self::Unreachable | Self::TimedOut | Self::Odd(_)
+        )
+    }
+
     /// What was wrong, and what to do.
-    pub(crate) fn gap(&self, permission: &str, request: &Request, scrubber: &Scrubber) -> Gap {
-        let (name, region) = (&request.proxy.name, &request.proxy.region);
+    pub(crate) fn gap(&self, permission: &str, proxy: &RdsProxy, scrubber: &Scrubber) -> Gap {
+        let (name, region) = (&proxy.name, &proxy.region);
         let service = permission.split(':').next().unwrap_or_default();
-        let who = who(request);
+        let who = who(proxy);
         let problem = match self {
             Self::Denied(reason) => {
                 let reason = reason.as_ref().map_or(String::new(), |it| format!(", {it}"));
@@ -127,12 +138,15 @@ impl Failure {
             Self::NoLog => format!(
                 "There is no log group /aws/rds/proxy/{name}: the proxy has not logged yet, or the group was deleted."
             ),
+            Self::Busy => format!(
+                "The proxy {name} can't be changed now: it is being changed, or is not available. Look at its status."
+            ),
             Self::Unreachable => {
-                format!("It can't be reached. Let the pod reach {}.", endpoint(service, request))
+                format!("It can't be reached. Let the pod reach {}.", endpoint(service, proxy))
             }
             Self::TimedOut => format!(
                 "There was no answer in time. Let the pod reach {}.",
-                endpoint(service, request)
+                endpoint(service, proxy)
             ),
             Self::Untrusted => {
                 "The certificate of the endpoint is not trusted. Where a gateway takes TLS apart, \
@@ -162,8 +176,7 @@ pub(crate) enum Reach {
 }
 
 /// As whom AWS is asked.
-pub(crate) fn who(request: &Request) -> String {
-    let proxy = &request.proxy;
+pub(crate) fn who(proxy: &RdsProxy) -> String {
     match (&proxy.credentials_secret_name, &proxy.service_account_name) {
         (Some(secret), _) => format!("the user whose keys are in Secret {secret}"),
         (None, Some(account)) => format!("the role of service account {account}"),
@@ -171,10 +184,10 @@ pub(crate) fn who(request: &Request) -> String {
     }
 }
 
-fn endpoint(service: &str, request: &Request) -> String {
-    let region = &request.proxy.region;
+fn endpoint(service: &str, proxy: &RdsProxy) -> String {
+    let region = &proxy.region;
     let name = if service == "cloudwatch" { "monitoring" } else { service };
-    match request.proxy.endpoint_url {
+    match proxy.endpoint_url {
         Some(_) => "spec.rdsProxy.endpointURL: look at network policies".to_owned(),
         None => format!(
             "AWS over HTTPS: by NAT or a VPC endpoint com.amazonaws.{region}.{name}; look at network policies too"
@@ -196,29 +209,19 @@ fn text<E: Error>(error: &E) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::rds_proxy::{RdsProxy, request::Moment};
-    use jiff::Timestamp;
 
-    fn request() -> Request {
-        Request {
-            run: "pulp-1".into(),
-            proxy: RdsProxy {
-                name: "pulp".into(),
-                region: "us-east-1".into(),
-                service_account_name: Some("rds-reader".into()),
-                ..RdsProxy::default()
-            },
-            host: None,
-            moment: Moment::Before,
-            from: Timestamp::UNIX_EPOCH,
-            until: Timestamp::UNIX_EPOCH,
-            lanes: Vec::new(),
+    fn proxy() -> RdsProxy {
+        RdsProxy {
+            name: "pulp".into(),
+            region: "us-east-1".into(),
+            service_account_name: Some("rds-reader".into()),
+            ..RdsProxy::default()
         }
     }
 
     fn told(code: &str, message: &str) -> String {
         let failure = Failure::of_code(code, message);
-        failure.gap("logs:FilterLogEvents", &request(), &Scrubber::default()).problem
+        failure.gap("logs:FilterLogEvents", &proxy(), &Scrubber::default()).problem
     }
 
     #[test]
@@ -249,13 +252,14 @@ mod tests {
             Failure::Throttled(code()),
             Failure::NoProxy,
             Failure::NoLog,
+            Failure::Busy,
             Failure::Unreachable,
             Failure::Untrusted,
             Failure::TimedOut,
             Failure::Odd(500),
         ];
         for failure in failures {
-            let gap = failure.gap("cloudwatch:GetMetricData", &request(), &Scrubber::default());
+            let gap = failure.gap("cloudwatch:GetMetricData", &proxy(), &Scrubber::default());
             assert!(gap.problem.len() < 260 && gap.problem.ends_with('.'), "{}", gap.problem);
         }
         assert!(told("Other", "no x.rds.amazonaws.com").ends_with("Other: no <host>"));

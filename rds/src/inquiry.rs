@@ -66,7 +66,7 @@ impl<'a> Inquiry<'a> {
                     Reach::Service => self.given_up.extend(service(permission)),
                     Reach::All => self.given_up.push(String::new()),
                 }
-                let gap = failure.gap(permission, self.request, &self.scrubber);
+                let gap = failure.gap(permission, &self.request.proxy, &self.scrubber);
                 Event::Gap { ms, gap: &gap }.print(self.clock.now());
                 self.gap(gap);
                 None

@@ -1,4 +1,5 @@
-//! Asks AWS about an RDS Proxy, in a pod under an account that AWS knows. What it learns is its termination message.
+//! Asks AWS about an RDS Proxy, or changes it for a while, in a pod under an account that AWS knows. What it learns is
+//! its termination message.
 
 mod args;
 mod aws;
@@ -11,21 +12,20 @@ mod failure;
 mod inquiry;
 mod log;
 mod metrics;
+mod overriding;
 mod parameters;
 mod progress;
 mod scrub;
+mod stop;
 mod token;
 
 use api::{exit::Exit, rds_proxy::Evidence};
 use args::{Args, Command, Order};
 use clap::Parser;
 use clock::Clock;
-use std::{future::pending, io, panic, path::Path, process::ExitCode};
-use tokio::{
-    runtime::Builder,
-    select,
-    signal::unix::{SignalKind, signal},
-};
+use std::{io, panic, path::Path, process::ExitCode};
+use stop::Stop;
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     let exit = match Args::parse().command {
@@ -36,6 +36,8 @@ fn main() -> ExitCode {
                 Exit::Misconfigured
             }
         },
+        Command::Override(it) => overriding::guard(it).unwrap_or_else(|error| failed(&error)),
+        Command::Restore(it) => overriding::restore(it).unwrap_or_else(|error| failed(&error)),
         Command::Token(token) => token::serve(token).unwrap_or_else(|error| failed(&error)),
     };
     exit.into()
@@ -48,20 +50,15 @@ fn failed(error: &io::Error) -> Exit {
 
 /// Asks, and sets down what is known then: at the end, or when it is told to stop.
 fn ask(order: &Order) -> io::Result<Exit> {
-    let print = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        std::process::exit(Exit::Internal.code().into());
-    }));
+    end_by_panic();
     let clock = Clock::read();
     let mut evidence = Evidence { taken_at: clock.now(), ..Evidence::default() };
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
     let exit = runtime.block_on(async {
-        select! {
-            () = collect::collect(order, clock, &mut evidence) => Exit::Complete,
-            () = terminated() => Exit::Interrupted,
-        }
-    });
+        let mut stop = Stop::listen()?;
+        let done = stop.unless(collect::collect(order, clock, &mut evidence)).await;
+        io::Result::Ok(done.map_or(Exit::Interrupted, |()| Exit::Complete))
+    })?;
     // Not waiting for a name lookup that may take its time.
     runtime.shutdown_background();
     let message = evidence.to_message();
@@ -77,14 +74,11 @@ fn write(path: &Path, message: &str) -> io::Result<()> {
     std::fs::write(path, message).map_err(name)
 }
 
-async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return pending().await;
-    };
-    select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+/// A panic is told, and ends all.
+fn end_by_panic() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(Exit::Internal.code().into());
+    }));
 }

@@ -22,17 +22,22 @@ pub(crate) enum Event<'a> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line<'a, E> {
     time: Timestamp,
     #[serde(flatten)]
-    event: &'a Event<'a>,
+    event: &'a E,
 }
 
 impl Event<'_> {
-    /// Prints the line. That nobody reads is no reason to stop asking.
+    /// Prints the line.
     pub(crate) fn print(&self, time: Timestamp) {
-        if let Ok(line) = serde_json::to_string(&Line { time, event: self }) {
-            let _ = writeln!(io::stdout().lock(), "{line}");
-        }
+        print(self, time);
+    }
+}
+
+/// Prints the line of an event. That nobody reads is no reason to stop.
+pub(crate) fn print(event: &impl Serialize, time: Timestamp) {
+    if let Ok(line) = serde_json::to_string(&Line { time, event }) {
+        let _ = writeln!(io::stdout().lock(), "{line}");
     }
 }

@@ -61,8 +61,13 @@ pub(super) fn near(
 
 /// An RDS Proxy's own timers. How long clients wait for a database connection counts while a statement is under way.
 fn of_proxy(told: &RdsProxyStatus, clock: Clock) -> Vec<Configured> {
+    // What the run set itself held for it, whatever was there before and afterwards.
+    let own = told.timeout_override.as_ref().filter(|it| it.in_force_at.is_some());
     let proxies = told.told().filter_map(|evidence| evidence.proxy.as_ref());
-    let idle = |proxy: &ProxyFacts| ("IdleClientTimeout", proxy.idle_client_timeout_seconds);
+    let idle = |proxy: &ProxyFacts| {
+        let seconds = own.map_or(proxy.idle_client_timeout_seconds, |own| own.seconds);
+        ("IdleClientTimeout", seconds)
+    };
     let pools = told.told().filter_map(|evidence| evidence.pool.as_ref());
     let borrow = |pool: &PoolFacts| ("ConnectionBorrowTimeout", pool.borrow_timeout_seconds);
     let borrow = pools.map(borrow).filter(|_| clock == Clock::Statement);

@@ -9,7 +9,7 @@ use std::time;
 /// A rule, for the value that it stands beside.
 type Rule = fn(&Value) -> bool;
 
-const RULES: [(&str, Rule); 19] = [
+const RULES: [(&str, Rule); 21] = [
     ("write a duration from", is_duration),
     ("write either preset or workloads", |probe| {
         has(probe, "/spec/preset") != has(probe, "/spec/workloads")
@@ -53,6 +53,11 @@ const RULES: [(&str, Rule); 19] = [
     ("write either serviceAccountName or", |proxy| {
         has(proxy, "/serviceAccountName") != has(proxy, "/credentialsSecretName")
     }),
+    ("write whole seconds from 1s to 8h", |value| {
+        let whole = matches(r"^([0-9]+(h|m|s))+$", value.as_str().unwrap_or_default());
+        whole && is_between(value, 1, 8 * 3600)
+    }),
+    ("write allowModify: true", |change| change["allowModify"] == true || change["dryRun"] == true),
     ("auth AwsIam signs", |probe| has(probe, "/spec/rdsProxy") || !signs_in_by_iam(probe)),
     ("auth AwsIam sends", |target| {
         let unverified =
@@ -99,9 +104,14 @@ fn signs_in_by_iam(probe: &Value) -> bool {
 
 fn is_duration(value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
-    let bounds = time::Duration::from_secs(1)..=time::Duration::from_hours(24);
-    matches(r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$", text)
-        && text.parse::<Duration>().is_ok_and(|duration| bounds.contains(&duration.into()))
+    matches(r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$", text) && is_between(value, 1, 24 * 3600)
+}
+
+/// Whether it is a duration between these, in seconds.
+fn is_between(value: &Value, least: u64, most: u64) -> bool {
+    let bounds = time::Duration::from_secs(least)..=time::Duration::from_secs(most);
+    let duration = value.as_str().unwrap_or_default().parse::<Duration>();
+    duration.is_ok_and(|duration| bounds.contains(&duration.into()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What AWS told of a proxy, small enough for a termination message.
 
-use super::{metrics::Metrics, request::Moment};
+use super::{metrics::Metrics, overriding::OverrideStatus, request::Moment};
 use crate::{inventory::Setting, schema};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -22,6 +22,9 @@ pub struct RdsProxyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub problem: Option<String>,
+    /// What became of `rdsProxy.override`.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub timeout_override: Option<OverrideStatus>,
 }
 
 impl RdsProxyStatus {

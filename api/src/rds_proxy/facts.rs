@@ -17,6 +17,10 @@ pub struct Fact {
     pub afterwards: Option<String>,
 }
 
+/// The timer that a run may change itself.
+const IDLE_CLIENT_TIMEOUT: &str = "IdleClientTimeout";
+/// What changes where a run changes the proxy itself.
+const OWN: [&str; 2] = ["Status", "UpdatedDate"];
 /// Facts that are lists: incomplete where entries were left out.
 const LISTS: [&str; 2] = ["Endpoints", "Targets"];
 
@@ -30,10 +34,16 @@ impl RdsProxyStatus {
     #[must_use]
     pub fn facts(&self) -> Vec<Fact> {
         let whole = self.told().all(|evidence| evidence.left_out.is_none());
+        // That a run changed it itself is told apart.
+        let own = self.timeout_override.as_ref().filter(|it| it.in_force_at.is_some());
         let mut facts: Vec<Fact> = Vec::new();
-        for (name, value) in self.told().flat_map(Evidence::facts) {
+        for (name, mut value) in self.told().flat_map(Evidence::facts) {
+            if let Some(own) = own.filter(|_| name == IDLE_CLIENT_TIMEOUT) {
+                value = format!("{} s", own.seconds);
+            }
             match facts.iter_mut().find(|fact| fact.name == name) {
                 None => facts.push(Fact { name, value, afterwards: None }),
+                Some(_) if own.is_some() && OWN.contains(&name.as_str()) => {}
                 Some(fact) if whole || !LISTS.contains(&name.as_str()) => {
                     fact.afterwards = (fact.value != value).then_some(value);
                 }
@@ -90,7 +100,7 @@ impl Evidence {
         let facts = [
             ("Status", proxy.map(|it| it.status.clone())),
             ("Measured endpoint", proxy.and_then(|it| it.measured_endpoint.clone())),
-            ("IdleClientTimeout", proxy.map(|it| format!("{} s", it.idle_client_timeout_seconds))),
+            (IDLE_CLIENT_TIMEOUT, proxy.map(|it| format!("{} s", it.idle_client_timeout_seconds))),
             ("MaxConnectionsPercent", pool.map(|it| format!("{} %", it.max_connections_percent))),
             (
                 "MaxIdleConnectionsPercent",
@@ -155,7 +165,11 @@ mod tests {
     }
 
     fn changed(before: Evidence, after: Evidence) -> Vec<String> {
-        let status = RdsProxyStatus { before: Some(before), after: Some(after), problem: None };
+        let status = RdsProxyStatus {
+            before: Some(before),
+            after: Some(after),
+            ..RdsProxyStatus::default()
+        };
         let changed = status.facts().into_iter().filter(|fact| fact.afterwards.is_some());
         changed.map(|fact| fact.name).collect()
     }

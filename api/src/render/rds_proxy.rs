@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use moments::Moment;
 
 mod moments;
+mod overridden;
 
 pub(super) const TITLE: &str = "RDS Proxy";
 
@@ -91,7 +92,7 @@ fn row(
 }
 
 fn witnesses(story: &Story<'_>, told: &RdsProxyStatus) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = overridden::lines(&story.status);
     lines.extend(diagnosis::pinned(&story.run.spec.measurement, &story.status));
     for fact in told.facts() {
         let changed = fact.afterwards.as_ref().map(|after| {

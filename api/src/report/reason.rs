@@ -37,6 +37,8 @@ pub enum Inconclusive {
     Superseded,
     /// A person ended the run.
     Cancelled,
+    /// The RDS Proxy was not, or no longer, changed as `rdsProxy.override` asks: see `status.rdsProxy.override`.
+    OverrideEnded,
     /// The probe process was stopped for too long to tell when a connection ended.
     ProbeStalled,
     /// Our own side ran out of ports or descriptors.
@@ -76,6 +78,7 @@ impl Inconclusive {
             Self::Interrupted => "Interrupted",
             Self::Superseded => "Superseded",
             Self::Cancelled => "Cancelled",
+            Self::OverrideEnded => "OverrideEnded",
             Self::ProbeStalled => "ProbeStalled",
             Self::LocalLimit => "LocalLimit",
             Self::PoolExhausted => "PoolExhausted",

@@ -4,6 +4,7 @@
 mod api_server;
 mod faults;
 mod fuzz;
+mod guards;
 mod history;
 mod kubelet;
 mod others;
@@ -100,7 +101,10 @@ impl Operator {
         let probe = {
             let state = server.state();
             self.hear(&state);
-            from_value(state.objects[&probe_key()].clone()).unwrap()
+            let Some(probe) = state.objects.get(&probe_key()) else {
+                return Ok(Action::await_change());
+            };
+            from_value(probe.clone()).unwrap()
         };
         carry_through(Arc::new(probe), &self.0, || server.state().now).await
     }

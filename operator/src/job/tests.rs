@@ -4,7 +4,10 @@ use super::*;
 use api::{
     ConnectionProbeRunSpec,
     measurement::Measurement,
-    rds_proxy::request::{Moment, Request},
+    rds_proxy::{
+        overriding::{Order, Role},
+        request::{Moment, Request},
+    },
     run::{MeasurementRecord, Trigger, TriggerType, Versions},
 };
 use serde_json::{Value, json};
@@ -82,4 +85,27 @@ fn the_job_that_asks_aws() {
         lanes: vec![],
     };
     insta::assert_snapshot!(serde_json::to_string_pretty(&asking(&run, &request)).unwrap());
+}
+
+#[test]
+fn the_jobs_that_change_a_proxy_and_put_it_back() {
+    let run = run(json!({
+        "target": { "secretName": "pulp-db" },
+        "preset": "PulpPlan",
+        "rdsProxy": {
+            "name": "pulp", "region": "us-east-1", "serviceAccountName": "pulp-rds",
+            "override": { "idleClientTimeout": "3600s", "allowModify": true },
+        },
+    }));
+    let order = Order {
+        run: "ns/pulp-0f1e2-7".into(),
+        id: "uid".into(),
+        proxy: run.spec.measurement.settled.rds_proxy.clone().unwrap(),
+        until: crate::reports::START,
+    };
+    let job = |role| overriding(&run, &order, role, crate::reports::START);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&job(Role::Guard)).unwrap());
+    let pod = job(Role::Restore).spec.unwrap().template.spec.unwrap();
+    assert_eq!((pod.init_containers, &pod.containers[0].readiness_probe), (None, &None));
+    assert_eq!(pod.containers[0].args.as_ref().unwrap()[0], "restore");
 }

@@ -66,6 +66,14 @@ pub(super) fn of_run(
     if let Some(note) = gaps(after).filter(|_| before.and_then(gaps).is_none()) {
         told.push(Announcement { note, ..tell(true, "RdsProxyNotRead", "Measure") });
     }
+    let changed = |status: &ConnectionProbeRunStatus| {
+        text::override_told(status.rds_proxy.as_ref()?.timeout_override.as_ref()?)
+    };
+    if let Some((reason, warning, note)) = changed(after)
+        && before.and_then(changed).is_none_or(|(known, ..)| known != reason)
+    {
+        told.push(Announcement { note, ..tell(warning, reason, "Override") });
+    }
     if was.as_ref() == Some(&is) {
         return told;
     }

@@ -76,7 +76,7 @@ fn in_vain(asked: &AskFacts, now: Timestamp) -> Option<String> {
         Some(Answer::Silent(seen)) => Some(seen.clone()),
         Some(Answer::Starting(Some(seen))) if late => Some(seen.clone()),
         Some(Answer::Starting(None)) if late => Some(text::without_answer(Some(false)).to_owned()),
-        Some(Answer::Asking) if late => Some(text::without_answer(Some(true)).to_owned()),
+        Some(Answer::Working { .. }) if late => Some(text::without_answer(Some(true)).to_owned()),
         None if late || asked.finished_at.is_some() => Some(text::without_answer(None).to_owned()),
         _ => None,
     }

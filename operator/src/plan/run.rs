@@ -2,6 +2,7 @@
 
 use super::{
     Action,
+    overriding::{self, Overriding},
     proxy::{Asking, ask},
     workload::{CUT_SHOWS, Progress, lost, patience, progress},
 };
@@ -10,7 +11,7 @@ use api::{
     ConnectionProbeRunStatus, Settings,
     conditions::{State, Waiting},
     diagnosis::diagnose,
-    measurement::{Order, Placement},
+    measurement::{Measurement, Order, Placement},
     names::PROBE_ANNOTATION,
     report::Inconclusive,
     run::{WorkloadResult, WorkloadState},
@@ -53,25 +54,41 @@ pub(super) fn advance(facts: &RunFacts, ending: Option<Inconclusive>, now: Times
     }
     let jobs = facts.jobs.iter().map(|job| job.attempt).max();
     status.attempt = status.attempt.max(jobs.unwrap_or(0));
+    let is_over = |workload: &WorkloadResult| workload.state != WorkloadState::Running;
+    let wanted = status.ended_early.is_none() && !status.workloads.iter().all(is_over);
+    let mut change = overriding::oversee(facts, &mut status, wanted, now);
+    if let Overriding::Lost(problem) = &change {
+        status.ended_early = Some(Inconclusive::OverrideEnded);
+        let told =
+            status.rds_proxy.get_or_insert_default().timeout_override.get_or_insert_default();
+        told.problem.get_or_insert_with(|| problem.clone());
+        change = overriding::oversee(facts, &mut status, false, now);
+    }
     let mut step = Step { actions: Vec::new(), status, state: State::Progressing, wake: None };
+    let is_ready = !wanted || matches!(change, Overriding::Over | Overriding::InForce);
     if let Some(reason) = step.status.ended_early {
         step.wind_up(facts, reason);
-    } else {
+    } else if is_ready || step.status.attempt > 0 {
         step.go_on(facts, &judged, now);
     }
-    let is_over = |workload: &WorkloadResult| workload.state != WorkloadState::Running;
     let measured = step.status.workloads.iter().all(is_over) && step.actions.is_empty();
     let asking = ask(facts, &mut step.status, measured, now);
-    if measured && matches!(asking, Asking::Over) {
+    let is_as_it_was = matches!(change, Overriding::Over);
+    match change {
+        Overriding::Act(action) => step.actions.push(action),
+        Overriding::Wait(until) => step.wakes(until),
+        Overriding::Over | Overriding::InForce | Overriding::Lost(_) => {}
+    }
+    if measured && is_as_it_was && matches!(asking, Asking::Over) {
         step.end(facts, now);
         return step;
     }
     match asking {
         Asking::Over => {}
         Asking::Ask(action) => step.actions.push(action),
-        Asking::Wait(until) => step.wake = Some(step.wake.map_or(until, |wake| wake.min(until))),
+        Asking::Wait(until) => step.wakes(until),
     }
-    step.describe(facts, measured, now);
+    step.describe(facts, measured, is_as_it_was, now);
     step
 }
 
@@ -105,26 +122,29 @@ fn begin(facts: &RunFacts, now: Timestamp) -> ConnectionProbeRunStatus {
 /// for its Secret for an hour. Workloads that are still to come after it are counted in.
 fn expected_end(facts: &RunFacts, status: &ConnectionProbeRunStatus) -> Option<Timestamp> {
     let measurement = &facts.run.spec.measurement.settled;
-    let settings = Settings::new("", measurement, Vec::new()).ok()?;
     let job = facts.jobs.iter().max_by_key(|job| job.attempt)?;
     let is_to_come = |position: usize| {
         let workload = status.workloads.get(position);
         workload.is_some_and(|w| w.state == WorkloadState::Running && w.attempt == 0)
     };
-    let length = |wanted: &dyn Fn(usize) -> bool, order| {
-        let all = settings.workloads.iter().enumerate();
-        let ends = all.filter(|(position, _)| wanted(*position)).map(|(_, w)| w.last_end());
-        match order {
-            Order::Parallel => ends.max().unwrap_or_default(),
-            Order::Sequential => ends.sum(),
-        }
+    let in_job = length(measurement, |position| job.workloads.contains(&position))?;
+    job.created_at.checked_add(in_job + length(measurement, is_to_come)?).ok()
+}
+
+/// How long these workloads take, by their positions.
+pub(super) fn length(
+    measurement: &Measurement,
+    wanted: impl Fn(usize) -> bool,
+) -> Option<SignedDuration> {
+    let settings = Settings::new("", measurement, Vec::new()).ok()?;
+    let all = settings.workloads.iter().enumerate();
+    let ends = all.filter(|(position, _)| wanted(*position)).map(|(_, w)| w.last_end());
+    let whole = match measurement.order.unwrap_or_default() {
+        Order::Parallel => ends.max().unwrap_or_default(),
+        Order::Sequential => ends.sum(),
     };
-    let order = measurement.order.unwrap_or_default();
-    let whole =
-        length(&|position| job.workloads.contains(&position), order) + length(&is_to_come, order);
     // In whole seconds, as it is stored: what comes back must be what was written, or it is written for ever.
-    let whole = SignedDuration::from_secs(SignedDuration::try_from(whole).ok()?.as_secs() + 1);
-    job.created_at.checked_add(whole).ok()
+    Some(SignedDuration::from_secs(SignedDuration::try_from(whole).ok()?.as_secs() + 1))
 }
 
 /// The node where connections of this run were held last.
@@ -148,6 +168,10 @@ fn backoff(attempts: i32) -> SignedDuration {
 }
 
 impl Step {
+    fn wakes(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
     /// Deletes the Jobs and waits for the pods' last words.
     fn wind_up(&mut self, facts: &RunFacts, reason: Inconclusive) {
         let going = facts.jobs.iter().filter_map(|job| {
@@ -234,7 +258,7 @@ impl Step {
                 let workloads = blocked.iter().map(|(position, _)| *position).collect();
                 self.start_job(facts, workloads);
             } else {
-                self.wake = Some(self.wake.map_or(retry, |wake| wake.min(retry)));
+                self.wakes(retry);
             }
         }
     }
@@ -286,11 +310,17 @@ impl Step {
         self.set_conditions(facts, now);
     }
 
-    fn describe(&mut self, facts: &RunFacts, measured: bool, now: Timestamp) {
+    fn describe(&mut self, facts: &RunFacts, measured: bool, is_as_it_was: bool, now: Timestamp) {
         let waits = measured || matches!(self.state, State::Waiting(_));
         let until = expected_end(facts, &self.status).filter(|_| !waits);
         self.status.expected_end_time = until.map(Time);
-        if measured {
+        let ends = measured || self.status.ended_early.is_some();
+        let ends = ends && !is_as_it_was;
+        if let Some((summary, trouble)) = overriding::describe(facts, &self.status, ends) {
+            self.status.summary = Some(summary);
+            let waiting = |reason| State::Waiting(Waiting { reason, needs_a_person: true });
+            self.state = trouble.map_or(self.state.clone(), waiting);
+        } else if measured {
             self.status.summary = Some(text::asks_aws(facts.run.spec.number));
         } else if self.state == State::Progressing && self.status.workloads_cut.is_empty() {
             let until = self.status.expected_end_time.as_ref().map(|end| end.0);

@@ -3,7 +3,9 @@
 use super::{RunFacts, handled_run_id, request};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunSpec,
-    names::{self, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL},
+    names::{
+        self, MANAGED_BY, MANAGED_BY_LABEL, OVERRIDE_FINALIZER, PROBE_ANNOTATION, PROBE_LABEL,
+    },
     report::Inconclusive,
     run::{MeasurementRecord, Trigger, TriggerType, Versions},
     scheduling::ConcurrencyPolicy,
@@ -117,7 +119,14 @@ pub(super) fn next_run(
         ])),
         annotations: Some(BTreeMap::from([(PROBE_ANNOTATION.to_owned(), name)])),
         owner_references: probe.controller_owner_ref(&()).map(|owner| vec![owner]),
+        finalizers: changes_proxy(probe).then(|| vec![OVERRIDE_FINALIZER.to_owned()]),
         ..run.metadata
     };
     run
+}
+
+/// Whether runs of this probe change an RDS Proxy.
+fn changes_proxy(probe: &ConnectionProbe) -> bool {
+    let proxy = probe.spec.measurement.rds_proxy.as_ref();
+    proxy.and_then(|it| it.timeout_override.as_ref()).is_some_and(|it| !it.is_dry())
 }

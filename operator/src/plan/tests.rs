@@ -1,6 +1,7 @@
 //! What the operator does, told as stories over plain facts, and what holds for any facts.
 
 mod cluster;
+mod overriding;
 mod properties;
 mod proxy;
 mod triggers;

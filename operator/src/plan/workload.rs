@@ -226,6 +226,8 @@ pub(super) fn patience(reason: WaitingReason) -> SignedDuration {
         WaitingReason::ImageUnavailable => SignedDuration::from_mins(2),
         WaitingReason::Unschedulable => SignedDuration::from_mins(5),
         WaitingReason::PodRefused => POD_REFUSED,
-        WaitingReason::Problem(_) | WaitingReason::NameConflict => SignedDuration::ZERO,
+        WaitingReason::Problem(_)
+        | WaitingReason::NameConflict
+        | WaitingReason::ProxyNotRestored => SignedDuration::ZERO,
     }
 }

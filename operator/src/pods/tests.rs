@@ -1,6 +1,10 @@
 //! Pods as the kubelet and the controllers describe them.
 
 use super::*;
+use api::{
+    names::RDS_PROXY_LABEL,
+    rds_proxy::overriding::{Outcome, OverrideStatus, Role},
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -102,6 +106,66 @@ fn what_aws_told_is_remembered_whatever_becomes_of_the_pod() {
     assert_eq!(answer(), Some(Answer::Told(Box::new(evidence))));
     pods.forget("ns", "t-abcde-1");
     assert_eq!(answer(), None);
+}
+
+#[test]
+fn a_guard_that_left_no_word_may_have_changed_the_proxy_once_it_had_looked() {
+    let guard = |looked: Value, state: Value| -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "g", "namespace": "ns", "uid": "u1",
+                "labels": {
+                    RUN_LABEL: "t-abcde-1", RDS_PROXY_LABEL: "guard",
+                    "batch.kubernetes.io/controller-uid": "j1",
+                },
+            },
+            "status": {
+                "phase": "Pending",
+                "conditions": [{"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-11-23T10:20:07Z"}],
+                "initContainerStatuses": [
+                    {"name": "look", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": looked},
+                ],
+                "containerStatuses": [
+                    {"name": "rds", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state},
+                ],
+            },
+        }))
+        .unwrap()
+    };
+    let waiting = json!({ "waiting": { "reason": "PodInitializing" } });
+    let ended = |code: i32, told: &OverrideStatus| json!({ "terminated": { "exitCode": code, "reason": "x", "message": told.to_message() } });
+    let dry = OverrideStatus { original_seconds: Some(1800), ..OverrideStatus::default() };
+    let told = |events: &[Event<Pod>]| {
+        let pods = Pods::default();
+        events.iter().for_each(|event| pods.observe(event, Timestamp::UNIX_EPOCH));
+        let known = pods.overriding("ns", "t-abcde-1").remove("j1").unwrap();
+        assert_eq!(known.role, Role::Guard);
+        (known.answer, known.found.and_then(|found| found.original_seconds))
+    };
+    let looks = guard(
+        json!({ "waiting": { "reason": "ErrImagePull", "message": "none" } }),
+        waiting.clone(),
+    );
+    let works =
+        guard(ended(0, &dry), json!({ "running": { "startedAt": "2026-11-23T10:20:06Z" } }));
+    let (answer, _) = told(&[Event::Apply(looks.clone()), Event::Delete(looks)]);
+    let Answer::Told(answer) = answer else { panic!("{answer:?}") };
+    assert_eq!(answer.outcome, Some(Outcome::NotChanged), "it never looked");
+    let (answer, original) = told(&[Event::Apply(works.clone())]);
+    assert!(matches!(answer, Answer::Working { ready_since: Some(_) }), "{answer:?}");
+    assert_eq!(original, Some(1800));
+    let gone = Event::Delete(works.clone());
+    assert!(matches!(told(&[Event::Apply(works.clone()), gone]).0, Answer::Silent(_)));
+    let unlisted = [Event::Apply(works.clone()), Event::Init, Event::InitDone];
+    assert!(matches!(told(&unlisted).0, Answer::Silent(_)));
+    let restored = OverrideStatus { outcome: Some(Outcome::Restored), ..OverrideStatus::default() };
+    let last = guard(ended(0, &dry), ended(0, &restored));
+    let (answer, _) = told(&[Event::Apply(works), Event::Delete(last)]);
+    assert_eq!(answer, Answer::Told(Box::new(restored)));
+    let refused =
+        OverrideStatus { outcome: Some(Outcome::NotChanged), ..OverrideStatus::default() };
+    let (answer, _) = told(&[Event::Apply(guard(ended(1, &refused), waiting))]);
+    assert_eq!(answer, Answer::Told(Box::new(refused)), "it found what it must not change");
 }
 
 #[test]

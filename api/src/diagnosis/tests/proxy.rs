@@ -106,7 +106,11 @@ fn behind(killer: &Killer, seed: u64, others: impl Fn(i64) -> Others) -> Connect
 
 fn told(run: &mut ConnectionProbeRun, after: Evidence) {
     let status = run.status.as_mut().unwrap();
-    let told = RdsProxyStatus { before: Some(evidence()), after: Some(after), problem: None };
+    let told = RdsProxyStatus {
+        before: Some(evidence()),
+        after: Some(after),
+        ..RdsProxyStatus::default()
+    };
     status.rds_proxy = Some(told);
     status.findings = diagnose("p", &run.spec.measurement, status);
 }
@@ -312,7 +316,7 @@ proptest! {
         let killers = std::slice::from_ref(&row.2);
         let mut run = run(&row.1, [killers, &[]], None, 1);
         let bare = diagnosed(&run);
-        run.status.as_mut().unwrap().rds_proxy = Some(RdsProxyStatus { before, after, problem: None });
+        run.status.as_mut().unwrap().rds_proxy = Some(RdsProxyStatus { before, after, ..RdsProxyStatus::default() });
         let findings = diagnosed(&run);
         let judged = |findings: &[Finding]| -> Vec<_> {
             findings.iter().map(|it| (it.cause, it.confidence, it.n)).collect()

@@ -11,6 +11,7 @@ mod hold;
 mod operator;
 mod plan;
 mod process;
+mod rds;
 mod usage;
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,8 +24,9 @@ async fn main() -> Result<()> {
             ("drop", None) => drop::figures().await?,
             ("hold", None) => hold::figures().await?,
             ("plan", None) => plan::figures().await?,
+            ("rds", None) => rds::figures(),
             ("operator", part) => operator::figures(part).await?,
-            _ => bail!("{area}: the areas are diagnosis, drop, hold, plan and operator"),
+            _ => bail!("{area}: the areas are diagnosis, drop, hold, plan, rds and operator"),
         };
         figure::publish(&area, &figures)?;
     }

@@ -1,7 +1,7 @@
 //! A Kubernetes API in memory: one namespace, as far as the operator asks of it, with a garbage collector.
 //! It can fail at any write.
 
-use api::names::GROUP;
+use api::names::{ATTEMPT_LABEL, GROUP};
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 use kube::{Client, client::Body};
@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) ended: BTreeSet<(String, String)>,
     /// The largest number of cuts that a pod reported, by run and position of its workload.
     pub(super) cuts: BTreeMap<(String, String), i64>,
+    /// IdleClientTimeout of the proxy, in seconds.
+    pub(super) idle_client_timeout: i64,
     /// What must never happen, and did.
     pub(super) offences: Vec<String>,
 }
@@ -133,7 +135,8 @@ impl State {
             "POST" => self.create(&key, body),
             "PUT" => self.replace_status(&key, body),
             "DELETE" => self.delete(&key, body),
-            // Only events are patched, and by what is the whole of them.
+            _ if plural != "events" => self.finalize(&key, body),
+            // Events are patched by what is the whole of them.
             _ => {
                 self.change(&key, |event| event.clone_from(body));
                 (200, body.clone())
@@ -164,7 +167,7 @@ impl State {
         if self.objects.contains_key(key) {
             return refusal(409);
         }
-        self.watch_for_offences(key);
+        self.watch_for_offences(key, object);
         let uid = format!("abcde{:03}-{}", self.version % 1000, key.1);
         let mut object = object.clone();
         let own = json!({
@@ -180,14 +183,17 @@ impl State {
     }
 
     /// Neither a name twice, nor two runs or two Jobs at once.
-    fn watch_for_offences(&mut self, key: &Key) {
+    fn watch_for_offences(&mut self, key: &Key, object: &Value) {
         let (plural, name) = key;
         if !self.made.entry(plural.clone()).or_default().insert(name.clone()) {
             self.offences.push(format!("{name} was made twice"));
         }
+        let measures = object["metadata"]["labels"][ATTEMPT_LABEL].is_string();
         let going = |(_, object): (&Key, &Value)| match plural.as_str() {
             "connectionproberuns" => object["status"]["endTime"].is_null(),
-            "jobs" => object["metadata"]["deletionTimestamp"].is_null() && self.holds(object),
+            "jobs" if measures => {
+                object["metadata"]["deletionTimestamp"].is_null() && self.holds(object)
+            }
             _ => false,
         };
         if self.of(plural).any(going) {
@@ -206,6 +212,20 @@ impl State {
         (200, self.objects[key].clone())
     }
 
+    fn finalize(&mut self, key: &Key, body: &Value) -> (u16, Value) {
+        let Some(object) = self.objects.get(key) else { return refusal(404) };
+        if object["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] {
+            return refusal(409);
+        }
+        let finalizers = body["metadata"]["finalizers"].clone();
+        self.change(key, |object| object["metadata"]["finalizers"] = finalizers);
+        let object = self.objects[key].clone();
+        if object["metadata"]["deletionTimestamp"].is_string() {
+            self.remove(key);
+        }
+        (200, object)
+    }
+
     fn delete(&mut self, key: &Key, options: &Value) -> (u16, Value) {
         if !self.objects.contains_key(key) {
             return refusal(404);
@@ -219,8 +239,14 @@ impl State {
         (200, json!({ "kind": "Status", "status": "Success", "metadata": {} }))
     }
 
-    /// Takes an object away, and what it owns.
+    /// Takes an object away, and what it owns. One with finalizers is only marked.
     pub(super) fn remove(&mut self, key: &Key) {
+        let finalizers = |object: &Value| object["metadata"]["finalizers"].as_array().cloned();
+        let held = self.objects.get(key).and_then(finalizers).is_some_and(|it| !it.is_empty());
+        if held {
+            let now = json!(self.now);
+            return self.change(key, |object| object["metadata"]["deletionTimestamp"] = now);
+        }
         self.change(key, |_| ());
         let Some(object) = self.objects.remove(key) else { return };
         self.changes.last_mut().unwrap().1 = true;

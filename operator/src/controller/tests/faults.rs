@@ -39,6 +39,7 @@ impl State {
     /// that was noticed on the way.
     fn all_offences(&self) -> Vec<String> {
         let mut offences = self.offences.clone();
+        offences.extend(self.offences_of_proxy());
         for ((_, run), object) in self.of("connectionproberuns") {
             let workloads = object["status"]["workloads"].as_array().into_iter().flatten();
             for (position, workload) in workloads.enumerate() {
@@ -60,7 +61,7 @@ impl State {
 fn play(history: &History) -> Vec<State> {
     block_on(async {
         let server = ApiServer::default();
-        *server.state() = State::new(history.order);
+        *server.state() = State::new(history.order, history.overrides);
         let mut operator = Operator::start(&server).await;
         let mut states = vec![server.state().clone()];
         for event in &history.events {
@@ -152,7 +153,7 @@ fn two_operators_at_once_do_what_one_does() {
 fn play_doubled(history: &History) -> State {
     block_on(async {
         let server = ApiServer::default();
-        *server.state() = State::new(history.order);
+        *server.state() = State::new(history.order, history.overrides);
         let (one, other) = (Operator::start(&server).await, Operator::start(&server).await);
         for event in &history.events {
             server.state().happen(event, history.abrupt);

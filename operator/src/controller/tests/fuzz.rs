@@ -57,7 +57,7 @@ fn is_readable(plural: &str, object: &Value) -> bool {
 /// Whether all comes to rest; how many objects were corrupted.
 async fn confront(history: &History, corruptions: &[Corruption]) -> Result<usize, TestCaseError> {
     let server = ApiServer::default();
-    *server.state() = State::new(history.order);
+    *server.state() = State::new(history.order, history.overrides);
     let mut operator = Operator::start(&server).await;
     for event in &history.events[..history.events.len() - END] {
         server.state().happen(event, history.abrupt);

@@ -1,10 +1,14 @@
 //! What happens to a probe and its pods, at random.
 
-use super::{api_server::State, *};
+use super::{
+    api_server::State,
+    guards::{ORIGINAL, proxy},
+    *,
+};
 use crate::reports::{no_login, report, survivors};
 use api::{
     Report,
-    names::{CANCEL_ANNOTATION, REQUESTED_AT_ANNOTATION},
+    names::{ATTEMPT_LABEL, CANCEL_ANNOTATION, REQUESTED_AT_ANNOTATION},
     report::{Problem, ProblemReason},
 };
 use jiff::SignedDuration;
@@ -21,6 +25,8 @@ pub(super) enum Event {
     Evicted(usize),
     NodeLost(usize),
     JobDeleted,
+    GuardKilled,
+    ProbeDeleted,
 }
 
 /// What a pod says at its end.
@@ -48,6 +54,8 @@ impl Words {
 #[derive(Clone, Debug)]
 pub(super) struct History {
     pub(super) order: &'static str,
+    /// Whether runs change a proxy.
+    pub(super) overrides: bool,
     /// Whether pods vanish before anybody can look.
     pub(super) abrupt: bool,
     pub(super) events: Vec<Event>,
@@ -59,6 +67,7 @@ pub(super) const END: usize = 8;
 prop_compose! {
     pub(super) fn history()(
         order in prop_oneof![Just("Parallel"), Just("Sequential")],
+        overrides in prop::bool::weighted(0.4),
         abrupt in prop::bool::weighted(0.2),
         events in proptest::collection::vec(event(), 1..12),
     ) -> History {
@@ -68,7 +77,7 @@ prop_compose! {
         events.insert(0, Event::Wait(0));
         let end = [Event::EndsAll, Event::Wait(700)];
         events.extend(end.into_iter().cycle().take(END));
-        History { order, abrupt, events }
+        History { order, overrides, abrupt, events }
     }
 }
 
@@ -93,14 +102,16 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0_usize..2).prop_map(Event::Evicted),
         1 => (0_usize..2).prop_map(Event::NodeLost),
         1 => Just(Event::JobDeleted),
+        1 => Just(Event::GuardKilled),
+        1 => prop::bool::weighted(0.3).prop_map(|it| if it { Event::ProbeDeleted } else { Event::GuardKilled }),
     ]
 }
 
 impl State {
     /// A cluster with a probe of two workloads.
-    pub(super) fn new(order: &str) -> Self {
-        let mut state = Self { now: START, ..Self::default() };
-        let probe = json!({
+    pub(super) fn new(order: &str, overrides: bool) -> Self {
+        let mut state = Self { now: START, idle_client_timeout: ORIGINAL, ..Self::default() };
+        let mut probe = json!({
             "apiVersion": "probes.pulpproject.org/v1alpha1", "kind": "ConnectionProbe",
             "metadata": { "name": "t" },
             "spec": {
@@ -109,6 +120,9 @@ impl State {
                 "workloads": [{ "name": "a", "idle": {} }, { "name": "b", "idle": {} }],
             },
         });
+        if overrides {
+            probe["spec"]["rdsProxy"] = proxy();
+        }
         state.create(&probe_key(), &probe);
         state
     }
@@ -144,9 +158,13 @@ impl State {
             }
             Event::NodeLost(n) => pod(*n).into_iter().for_each(|pod| self.lose(pod)),
             Event::JobDeleted => {
-                let job = self.of("jobs").last().map(|(key, _)| key.clone());
+                let measures = |job: &Value| job["metadata"]["labels"][ATTEMPT_LABEL].is_string();
+                let job = self.of("jobs").filter(|(_, job)| measures(job)).last();
+                let job = job.map(|(key, _)| key.clone());
                 job.iter().for_each(|job| self.remove(job));
             }
+            Event::GuardKilled => self.kill_guard(),
+            Event::ProbeDeleted => self.remove(&probe_key()),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The Job controller and the kubelet in miniature: what they make of the operator's Jobs.
 
-use super::api_server::{Key, State};
+use super::{
+    api_server::{Key, State},
+    guards::is_probe,
+};
 use crate::{pods::WORKLOADS_ANNOTATION, reports::interrupted};
 use api::{
     Report,
@@ -20,6 +23,11 @@ impl State {
     fn tick_job(&mut self, key: &Key, job: &Value, abrupt: bool) -> bool {
         let uid = &job["metadata"]["uid"];
         let of_job = |pod: &Value| pod["metadata"]["ownerReferences"][0]["uid"] == *uid;
+        let pods: Vec<_> = self.of("pods").filter(|(_, pod)| of_job(pod)).collect();
+        let guard = pods.first().map(|(key, _)| (*key).clone());
+        if let Some(ticked) = self.tick_guard(key, job, guard.as_ref()) {
+            return ticked;
+        }
         let pods: Vec<_> = self.of("pods").filter(|(_, pod)| of_job(pod)).collect();
         let parting = pods.iter().find(|(_, pod)| has_ended(pod) && is_deleted(pod));
         if let Some(pod) = parting.map(|(key, _)| (*key).clone()) {
@@ -75,6 +83,7 @@ impl State {
     }
 
     fn start(&mut self, job: &Value, index: &str) {
+        self.watch_the_value(job);
         let template = &job["spec"]["template"]["metadata"];
         let mut labels = template["labels"].clone();
         labels[INDEX_LABEL] = json!(index);
@@ -106,7 +115,8 @@ impl State {
 
     /// Pods whose connections are held.
     pub(super) fn holding(&self) -> Vec<Key> {
-        let holding = self.of("pods").filter(|(_, pod)| !has_ended(pod) && !is_deleted(pod));
+        let holding = self.of("pods").filter(|(_, pod)| is_probe(pod));
+        let holding = holding.filter(|(_, pod)| !has_ended(pod) && !is_deleted(pod));
         holding.map(|(key, _)| key.clone()).collect()
     }
 

@@ -13,7 +13,7 @@ fn told(state: &State) -> (String, usize) {
 
 #[test]
 fn a_run_or_job_that_is_not_ours_is_left_alone_and_told_until_its_name_is_free() {
-    let uid = State::new("Parallel").objects[&probe_key()]["metadata"]["uid"].clone();
+    let uid = State::new("Parallel", false).objects[&probe_key()]["metadata"]["uid"].clone();
     let run = run_name("t", uid.as_str().unwrap(), 1);
     let foreign_run =
         serde_json::to_value(ConnectionProbeRun::new(&run, Default::default())).unwrap();
@@ -21,7 +21,7 @@ fn a_run_or_job_that_is_not_ours_is_left_alone_and_told_until_its_name_is_free()
     for (plural, foreign) in [("connectionproberuns", foreign_run), ("jobs", foreign_job)] {
         block_on(async {
             let server = ApiServer::default();
-            *server.state() = State::new("Parallel");
+            *server.state() = State::new("Parallel", false);
             let operator = Operator::start(&server).await;
             let key = (plural.to_owned(), foreign["metadata"]["name"].as_str().unwrap().to_owned());
             server.state().create(&key, &foreign);

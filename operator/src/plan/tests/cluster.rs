@@ -2,7 +2,10 @@
 
 use super::super::{Action, Plan, has_ended, plan};
 use crate::{
-    facts::{Answer, AskFacts, JobFacts, PodEnd, PodFacts, PodPhase, RunFacts},
+    facts::{
+        Answer, AskFacts, JobFacts, OverrideFacts, OverrideJob, PodEnd, PodFacts, PodPhase,
+        RunFacts,
+    },
     reports::START,
 };
 use api::{
@@ -10,7 +13,11 @@ use api::{
     Report, conditions,
     measurement::Measurement,
     names,
-    rds_proxy::request::Moment,
+    rds_proxy::{
+        Evidence,
+        overriding::{OverrideStatus, Role},
+        request::Moment,
+    },
     report::{Inconclusive, Problem, ProblemReason},
     run::Versions,
     target::Target,
@@ -99,11 +106,13 @@ impl Cluster {
                 assert!(self.runs.iter().all(has_ended), "two runs at once");
                 let mut run = run.as_ref().clone();
                 run.metadata.creation_timestamp = Some(Time(self.now));
+                self.probe.metadata.finalizers = run.metadata.finalizers.clone();
                 self.runs.push(RunFacts {
                     run: Arc::new(run),
                     jobs: vec![],
                     pods: vec![],
                     asked: vec![],
+                    overriding: vec![],
                 });
             }
             Action::StartJob { run, attempt, workloads, node: _ } => {
@@ -131,6 +140,36 @@ impl Cluster {
                     answer: None,
                 });
             }
+            Action::Override { run, role, .. } => {
+                let name = super::super::name(run);
+                let facts = self.runs.iter_mut().find(|f| super::super::name(&f.run) == name);
+                let job =
+                    OverrideJob { created_at: self.now, finished_at: None, deleting_since: None };
+                let overriding = &mut facts.unwrap().overriding;
+                assert!(
+                    overriding.iter().all(|it| it.job.is_none() || it.role != *role),
+                    "two Jobs at once"
+                );
+                overriding.push(OverrideFacts {
+                    role: *role,
+                    job: Some(job),
+                    answer: None,
+                    found: None,
+                });
+            }
+            Action::Release { run: Some(run) } => {
+                let name = super::super::name(run);
+                let run = self.runs.iter_mut().find(|f| super::super::name(&f.run) == name);
+                Arc::make_mut(&mut run.unwrap().run).metadata.finalizers = None;
+            }
+            Action::Release { run: None } => self.probe.metadata.finalizers = None,
+            Action::DropJob { name } if name.ends_with("-guard") || name.ends_with("-restore") => {
+                self.of_job(name).job = None;
+            }
+            Action::DeleteJob { name } if name.ends_with("-guard") => {
+                let now = self.now;
+                self.of_job(name).job.as_mut().unwrap().deleting_since = Some(now);
+            }
             Action::DropJob { name } => {
                 self.runs.iter_mut().for_each(|facts| facts.jobs.retain(|job| job.name != *name));
             }
@@ -141,6 +180,28 @@ impl Cluster {
             Action::DeleteRun { name } => {
                 self.runs.retain(|facts| super::super::name(&facts.run) != *name);
             }
+        }
+    }
+
+    fn of_job(&mut self, name: &str) -> &mut OverrideFacts {
+        let jobs = self.runs.iter_mut().flat_map(|facts| &mut facts.overriding);
+        jobs.filter(|it| it.job.is_some())
+            .find(|it| name.ends_with(it.role.as_str()))
+            .expect("a Job that is there")
+    }
+
+    /// The pod of the newest Job of this role gets so far.
+    pub(super) fn overrides(&mut self, role: Role, answer: Answer<OverrideStatus>) {
+        let now = self.now;
+        let of_run = &mut self.runs.last_mut().unwrap().overriding;
+        let it = of_run.iter_mut().rfind(|it| it.role == role).unwrap();
+        let ended = matches!(answer, Answer::Told(_) | Answer::Silent(_));
+        it.answer = Some(answer);
+        // Foreground deletion: the Job goes when its pod has ended.
+        if ended && it.job.as_ref().is_some_and(|job| job.deleting_since.is_some()) {
+            it.job = None;
+        } else if ended {
+            it.job.iter_mut().for_each(|job| job.finished_at = Some(now));
         }
     }
 
@@ -275,7 +336,7 @@ impl Cluster {
     }
 
     /// A pod that asks AWS gets so far.
-    pub(super) fn aws(&mut self, moment: Moment, answer: &Answer) {
+    pub(super) fn aws(&mut self, moment: Moment, answer: &Answer<Evidence>) {
         let asked = self.runs.last_mut().unwrap().asked.iter_mut();
         let asked = asked.filter(|asked| asked.moment == moment);
         asked.for_each(|asked| asked.answer = Some(answer.clone()));

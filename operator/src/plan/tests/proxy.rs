@@ -22,7 +22,7 @@ fn behind_a_proxy() -> Cluster {
     cluster
 }
 
-fn told(idle_client_timeout_seconds: i64) -> Answer {
+fn told(idle_client_timeout_seconds: i64) -> Answer<Evidence> {
     let proxy = ProxyFacts { idle_client_timeout_seconds, ..ProxyFacts::default() };
     Answer::Told(Box::new(Evidence { proxy: Some(proxy), ..Evidence::default() }))
 }

@@ -1,0 +1,238 @@
+//! A run that changes its RDS Proxy's IdleClientTimeout: from pods, on a real cluster, and put back whatever becomes of it.
+//! AWS's stand-in tells of the proxy, and a relay ends clients by the value that it tells.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+use api::{
+    ConnectionProbe,
+    compare::{self, Verdict},
+    names::OVERRIDE_FINALIZER,
+    rds_proxy::{
+        metrics::Metric,
+        overriding::{Mark, Outcome, OverrideStatus},
+    },
+    render::{self, Format},
+    run::ConnectionProbeRun,
+};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use lab::{
+    aws::{Aws, NODE, Region},
+    cluster::{Namespace, eventually, in_namespace, kubectl},
+    holding::now,
+    rds_path::RdsPath,
+};
+use serde_json::json;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(180);
+const PROXY: &str = "pulp";
+/// IdleClientTimeout as it is, and as it is for a run, in seconds.
+const ORIGINAL: i64 = 8;
+const CHANGED: i64 = 16;
+
+async fn path(region: Region) -> RdsPath {
+    // Metrics are there from a quarter of an hour ago to one ahead: they are not waited for.
+    let this = now().as_second() / 60;
+    let metrics = (this - 15..this + 15).map(|minute| {
+        let at = Timestamp::from_second(minute * 60).unwrap();
+        json!({ "name": Metric::ClientConnections.as_str(), "at": at, "value": 3 })
+    });
+    region.seed(&json!({
+        "proxy": { "name": PROXY, "idleClientTimeout": ORIGINAL },
+        "metrics": metrics.collect::<Vec<_>>(),
+    }));
+    RdsPath::start(NODE, (NODE.parse::<std::net::IpAddr>().unwrap(), 5432).into(), region, PROXY)
+        .await
+}
+
+/// Idle connections for `seconds` through the proxy; with `CHANGED` for the run, or as it is.
+fn apply(ns: &Namespace, name: &str, region: Region, path: &RdsPath, seconds: u32, changed: bool) {
+    ns.apply(
+        "apiVersion: v1\nkind: Secret\nmetadata: { name: pulp-aws }\n\
+         stringData: { aws_access_key_id: AKIAIOSFODNN7EXAMPLE, aws_secret_access_key: s3cret-of-the-test }\n",
+    );
+    let mut proxy = json!({
+        "name": PROXY, "region": region.name, "credentialsSecretName": "pulp-aws", "endpointURL": region.url(),
+    });
+    if changed {
+        proxy["override"] =
+            json!({ "idleClientTimeout": format!("{CHANGED}s"), "allowModify": true });
+    }
+    let probe = json!({
+        "apiVersion": "probes.pulpproject.org/v1alpha1", "kind": "ConnectionProbe",
+        "metadata": { "name": name },
+        "spec": {
+            "target": { "secretName": "pulp-db", "host": NODE, "port": path.port },
+            "rdsProxy": proxy, "duration": format!("{seconds}s"), "connections": 3,
+            "workloads": [{ "name": "idle", "idle": {} }],
+        },
+    });
+    ns.apply(&probe.to_string());
+}
+
+/// A run that holds its connections under the changed value.
+async fn held(ns: &Namespace, region: Region, path: &RdsPath) {
+    apply(ns, "t", region, path, 120, true);
+    ns.holding(1).await;
+    assert_eq!(region.proxy(PROXY)["idleClientTimeout"], CHANGED);
+    assert!(tag(region).is_some(), "the record is on the proxy");
+}
+
+/// Our tag: who changed it, from what.
+fn tag(region: Region) -> Option<Mark> {
+    let tags = region.proxy(PROXY)["tags"].clone();
+    let mut ours = tags.as_object().unwrap().iter().filter(|(key, _)| key.starts_with(Mark::KEY));
+    ours.next().map(|(_, value)| value.as_str().unwrap().parse().unwrap())
+}
+
+/// The proxy is as it was, and nothing is on it.
+async fn put_back(region: Region) {
+    eventually("the proxy to be put back", LIMIT, async || {
+        let proxy = region.proxy(PROXY);
+        let is_back = proxy["idleClientTimeout"] == ORIGINAL && proxy["status"] == "available";
+        (is_back && tag(region).is_none()).then_some(())
+    })
+    .await;
+}
+
+fn overridden(run: &ConnectionProbeRun) -> OverrideStatus {
+    run.status.clone().unwrap().rds_proxy.unwrap().timeout_override.unwrap()
+}
+
+async fn ended(ns: &Namespace, probe: &str) -> ConnectionProbeRun {
+    let run = eventually("the end of a run", LIMIT, async || {
+        let runs = ns.runs().await.into_iter();
+        runs.rev().find(|run| {
+            run.name_any().starts_with(probe) && run.status.as_ref().is_some_and(|s| s.has_ended())
+        })
+    })
+    .await;
+    eventually("nothing to be held any more", LIMIT, async || {
+        let probe = ns.api::<ConnectionProbe>().get(probe).await.unwrap();
+        let run = ns.runs().await.into_iter().find(|it| it.uid() == run.uid()).unwrap();
+        let held = |names: &[String]| names.iter().any(|it| it == OVERRIDE_FINALIZER);
+        (!held(probe.finalizers()) && !held(run.finalizers())).then_some(())
+    })
+    .await;
+    run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn test_8_moves_the_cut_and_ends_as_it_began() {
+    let region = Aws::region_for_pods("sa-east-1");
+    let path = path(region).await;
+    in_namespace(async |ns| {
+        apply(&ns, "before", region, &path, 20, false);
+        let before = ended(&ns, "before").await;
+        apply(&ns, "changed", region, &path, 20, true);
+        let changed = ended(&ns, "changed").await;
+        put_back(region).await;
+        let told = overridden(&changed);
+        assert_eq!(told.outcome, Some(Outcome::Restored), "{told:?}");
+        assert_eq!((told.original_seconds, told.seconds), (Some(ORIGINAL), CHANGED));
+        let cut =
+            |run: &ConnectionProbeRun| run.status.as_ref().unwrap().first_cut().map(|it| it.0);
+        let cuts = (cut(&before).unwrap() / 1000, cut(&changed).unwrap() / 1000);
+        assert!((ORIGINAL..ORIGINAL + 3).contains(&cuts.0), "{cuts:?}");
+        assert!((CHANGED..CHANGED + 3).contains(&cuts.1), "{cuts:?}");
+        let report = render::run(&changed, None, Format::Markdown);
+        assert!(report.contains("lived under 16 s from first to last"), "{report}");
+        let comparison = compare::runs(&before, &changed, &[]);
+        let timer = "RDS Proxy's IdleClientTimeout".to_owned();
+        assert_eq!(comparison.moves[0].verdict, Verdict::Confirmed { timer }, "{comparison:?}");
+        assert!(comparison.unlike.is_empty(), "{comparison:?}");
+        let said = compare::markdown(&comparison);
+        let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+        std::fs::write(format!("{target}/test-8.md"), format!("{said}\n{report}")).unwrap();
+        for secret in ["AKIAIOSFODNN7EXAMPLE", "s3cret-of-the-test"] {
+            let told = ns.kubectl(&["get", "cprobe,cproberun,job,pod,event", "-o", "yaml"]).text;
+            assert!(!told.contains(secret), "{secret}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_that_is_killed_ends_the_run_and_another_pod_puts_back() {
+    let region = Aws::region_for_pods("ap-east-1");
+    let path = path(region).await;
+    in_namespace(async |ns| {
+        held(&ns, region, &path).await;
+        let guard = guard(&ns).await;
+        let said = ns.kubectl(&["delete", "pod", &guard, "--force", "--grace-period=0"]);
+        assert!(said.ok, "{}", said.text);
+        let run = ended(&ns, "t").await;
+        put_back(region).await;
+        assert_eq!(overridden(&run).outcome, Some(Outcome::Restored));
+        let reason = run.status.unwrap().ended_early.unwrap();
+        assert_eq!(reason.as_str(), "OverrideEnded");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_is_deleted_goes_when_the_proxy_is_as_it_was() {
+    let region = Aws::region_for_pods("ap-south-1");
+    let path = path(region).await;
+    in_namespace(async |ns| {
+        held(&ns, region, &path).await;
+        let said = ns.kubectl(&["delete", "cprobe", "t", "--timeout=100s"]);
+        assert!(said.ok, "{}", said.text);
+        assert!(tag(region).is_none(), "put back before it went");
+        put_back(region).await;
+        eventually("the run to go", LIMIT, async || ns.runs().await.is_empty().then_some(())).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_deleted_by_hand_is_put_back_too() {
+    let region = Aws::region_for_pods("ap-southeast-1");
+    let path = path(region).await;
+    in_namespace(async |ns| {
+        held(&ns, region, &path).await;
+        let run = ns.runs().await.remove(0).name_any();
+        let said = ns.kubectl(&["delete", "cproberun", &run, "--timeout=100s"]);
+        assert!(said.ok, "{}", said.text);
+        put_back(region).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_deleted_goes_when_the_proxy_is_as_it_was() {
+    let region = Aws::region_for_pods("ap-northeast-1");
+    let path = path(region).await;
+    in_namespace(async |ns| {
+        held(&ns, region, &path).await;
+        let said = kubectl(&["delete", "namespace", &ns.name, "--timeout=110s"]);
+        assert!(said.ok, "{}", said.text);
+        put_back(region).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_another_run_has_changed_is_left_alone() {
+    let region = Aws::region_for_pods("ca-central-1");
+    let path = path(region).await;
+    let other = "IdleClientTimeout from=8 to=9 until=2999-01-01T00:00:00Z run=theirs/other-1";
+    region.set_by_others(PROXY, &json!({ "tags": { format!("{}their-uid", Mark::KEY): other } }));
+    in_namespace(async |ns| {
+        apply(&ns, "t", region, &path, 12, true);
+        let run = ended(&ns, "t").await;
+        let told = overridden(&run);
+        assert_eq!(told.outcome, Some(Outcome::NotChanged));
+        assert!(told.problem.unwrap().contains("theirs/other-1"));
+        assert_eq!(region.proxy(PROXY)["idleClientTimeout"], ORIGINAL);
+        assert!(tag(region).is_some(), "theirs is still there");
+    })
+    .await;
+}
+
+async fn guard(ns: &Namespace) -> String {
+    let pods = ns.pods().await;
+    let guard = pods.iter().map(ResourceExt::name_any).find(|name| name.contains("-guard-"));
+    guard.expect("a guard")
+}
