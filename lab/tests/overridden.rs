@@ -23,7 +23,7 @@ use lab::{
     rds_path::RdsPath,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 const LIMIT: Duration = Duration::from_secs(180);
 const PROXY: &str = "pulp";
@@ -214,19 +214,30 @@ async fn a_namespace_that_is_deleted_goes_when_the_proxy_is_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_another_run_has_changed_is_left_alone() {
+async fn a_proxy_that_another_run_has_left_changed_is_left_alone_and_put_back_by_hand() {
     let region = Aws::region_for_pods("ca-central-1");
     let path = path(region).await;
     let other = "IdleClientTimeout from=8 to=9 until=2999-01-01T00:00:00Z run=theirs/other-1";
-    region.set_by_others(PROXY, &json!({ "tags": { format!("{}their-uid", Mark::KEY): other } }));
+    let tags = json!({ format!("{}their-uid", Mark::KEY): other });
+    region.set_by_others(PROXY, &json!({ "idleClientTimeout": 9, "tags": tags }));
     in_namespace(async |ns| {
         apply(&ns, "t", region, &path, 12, true);
         let run = ended(&ns, "t").await;
         let told = overridden(&run);
         assert_eq!(told.outcome, Some(Outcome::NotChanged));
         assert!(told.problem.unwrap().contains("theirs/other-1"));
-        assert_eq!(region.proxy(PROXY)["idleClientTimeout"], ORIGINAL);
+        assert_eq!(region.proxy(PROXY)["idleClientTimeout"], 9);
         assert!(tag(region).is_some(), "theirs is still there");
+
+        let cprobe = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../target/x86_64-unknown-linux-gnu/release/kubectl-cprobe"
+        );
+        let restore = Command::new(cprobe).args(["restore", "t", "-n", &ns.name]).output().unwrap();
+        let said = String::from_utf8_lossy(&restore.stdout);
+        assert!(restore.status.success(), "{said} {}", String::from_utf8_lossy(&restore.stderr));
+        assert!(said.contains("theirs/other-1"), "{said}");
+        put_back(region).await;
     })
     .await;
 }
