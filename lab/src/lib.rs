@@ -21,6 +21,7 @@ pub mod holding;
 pub mod leaks;
 pub mod namespace;
 pub mod operator;
+pub mod overridden;
 pub mod overriding;
 pub mod part;
 pub mod pgbouncer;

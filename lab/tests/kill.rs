@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use api::{report::Inconclusive, run::WorkloadResult};
+use api::{rds_proxy::overriding::Outcome, report::Inconclusive, run::WorkloadResult};
+use kube::ResourceExt;
 use lab::{
+    aws::Aws,
     cluster::{Namespace, eventually, in_namespace, kubectl, kubectl_with},
     elsewhere::Elsewhere,
     operator::{away, back, kill, operator, rolled_out, scale},
+    overridden::{held, path, put_back},
     part::Killed,
 };
 use std::time::Duration;
@@ -291,6 +294,30 @@ async fn a_lost_node_is_no_drop_and_what_it_held_is_measured_once_more() {
         assert!(short.interrupted.is_none(), "it was through");
         assert_eq!((short.attempt, idle.attempt), (1, 2));
         assert_eq!(idle.interrupted.as_ref().unwrap().reason, Inconclusive::NodeLost);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_was_changed_from_a_lost_node_is_put_back() {
+    let region = Aws::region_for_pods("eu-north-1");
+    let path = path(region).await;
+    in_namespace(async |ns| {
+        let _elsewhere = Elsewhere::new();
+        held(&ns, region, &path).await;
+        let kubelet = Killed::new("kubelet");
+        let what = "another pod to be ordered";
+        eventually(what, MINUTE, async || {
+            let jobs = ns.jobs().await;
+            jobs.iter().any(|job| job.name_any().ends_with("-restore")).then_some(())
+        })
+        .await;
+        drop(kubelet);
+        put_back(region).await;
+        let status = ns.ended(1, Duration::from_secs(120)).await.status.unwrap();
+        assert_eq!(status.ended_early, Some(Inconclusive::OverrideEnded));
+        let told = status.rds_proxy.unwrap().timeout_override.unwrap();
+        assert_eq!(told.outcome, Some(Outcome::Restored), "{told:?}");
     })
     .await;
 }

@@ -7,94 +7,18 @@ use api::{
     ConnectionProbe,
     compare::{self, Verdict},
     names::OVERRIDE_FINALIZER,
-    rds_proxy::{
-        metrics::Metric,
-        overriding::{Mark, Outcome, OverrideStatus},
-    },
+    rds_proxy::overriding::{Mark, Outcome, OverrideStatus},
     render::{self, Format},
     run::ConnectionProbeRun,
 };
-use jiff::Timestamp;
 use kube::ResourceExt;
 use lab::{
-    aws::{Aws, NODE, Region},
+    aws::Aws,
     cluster::{Namespace, eventually, in_namespace, kubectl},
-    holding::now,
-    rds_path::RdsPath,
+    overridden::{CHANGED, LIMIT, ORIGINAL, PROXY, apply, held, path, put_back, tag},
 };
 use serde_json::json;
-use std::{process::Command, time::Duration};
-
-const LIMIT: Duration = Duration::from_secs(180);
-const PROXY: &str = "pulp";
-/// IdleClientTimeout as it is, and as it is for a run, in seconds.
-const ORIGINAL: i64 = 8;
-const CHANGED: i64 = 16;
-
-async fn path(region: Region) -> RdsPath {
-    // Metrics are there from a quarter of an hour ago to one ahead: they are not waited for.
-    let this = now().as_second() / 60;
-    let metrics = (this - 15..this + 15).map(|minute| {
-        let at = Timestamp::from_second(minute * 60).unwrap();
-        json!({ "name": Metric::ClientConnections.as_str(), "at": at, "value": 3 })
-    });
-    region.seed(&json!({
-        "proxy": { "name": PROXY, "idleClientTimeout": ORIGINAL },
-        "metrics": metrics.collect::<Vec<_>>(),
-    }));
-    RdsPath::start(NODE, (NODE.parse::<std::net::IpAddr>().unwrap(), 5432).into(), region, PROXY)
-        .await
-}
-
-/// Idle connections for `seconds` through the proxy; with `CHANGED` for the run, or as it is.
-fn apply(ns: &Namespace, name: &str, region: Region, path: &RdsPath, seconds: u32, changed: bool) {
-    ns.apply(
-        "apiVersion: v1\nkind: Secret\nmetadata: { name: pulp-aws }\n\
-         stringData: { aws_access_key_id: AKIAIOSFODNN7EXAMPLE, aws_secret_access_key: s3cret-of-the-test }\n",
-    );
-    let mut proxy = json!({
-        "name": PROXY, "region": region.name, "credentialsSecretName": "pulp-aws", "endpointURL": region.url(),
-    });
-    if changed {
-        proxy["override"] =
-            json!({ "idleClientTimeout": format!("{CHANGED}s"), "allowModify": true });
-    }
-    let probe = json!({
-        "apiVersion": "probes.pulpproject.org/v1alpha1", "kind": "ConnectionProbe",
-        "metadata": { "name": name },
-        "spec": {
-            "target": { "secretName": "pulp-db", "host": NODE, "port": path.port },
-            "rdsProxy": proxy, "duration": format!("{seconds}s"), "connections": 3,
-            "workloads": [{ "name": "idle", "idle": {} }],
-        },
-    });
-    ns.apply(&probe.to_string());
-}
-
-/// A run that holds its connections under the changed value.
-async fn held(ns: &Namespace, region: Region, path: &RdsPath) {
-    apply(ns, "t", region, path, 120, true);
-    ns.holding(1).await;
-    assert_eq!(region.proxy(PROXY)["idleClientTimeout"], CHANGED);
-    assert!(tag(region).is_some(), "the record is on the proxy");
-}
-
-/// Our tag: who changed it, from what.
-fn tag(region: Region) -> Option<Mark> {
-    let tags = region.proxy(PROXY)["tags"].clone();
-    let mut ours = tags.as_object().unwrap().iter().filter(|(key, _)| key.starts_with(Mark::KEY));
-    ours.next().map(|(_, value)| value.as_str().unwrap().parse().unwrap())
-}
-
-/// The proxy is as it was, and nothing is on it.
-async fn put_back(region: Region) {
-    eventually("the proxy to be put back", LIMIT, async || {
-        let proxy = region.proxy(PROXY);
-        let is_back = proxy["idleClientTimeout"] == ORIGINAL && proxy["status"] == "available";
-        (is_back && tag(region).is_none()).then_some(())
-    })
-    .await;
-}
+use std::process::Command;
 
 fn overridden(run: &ConnectionProbeRun) -> OverrideStatus {
     run.status.clone().unwrap().rds_proxy.unwrap().timeout_override.unwrap()
