@@ -3,7 +3,7 @@
 
 use crate::{
     close_form::{CloseForm, CloseWord},
-    conditions::{Verdict, WaitingReason},
+    conditions::Verdict,
     diagnosis::{Finding, short},
     lifetime::Lifetime,
     report::{Arm, ArmReport, Ending, Inconclusive, Notifications, Outcome, shorten},
@@ -15,10 +15,12 @@ use jiff::Timestamp;
 mod expectations;
 mod ladder;
 mod rds_proxy;
+mod waiting;
 
 pub use expectations::*;
 pub use ladder::{ladder, left_out};
 pub use rds_proxy::*;
+pub use waiting::*;
 
 /// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.
 #[must_use]
@@ -303,42 +305,6 @@ fn first_detail(status: &ConnectionProbeRunStatus) -> Option<String> {
     status.reports().flat_map(|r| &r.arms).flat_map(|arm| &arm.endings).find(failed).map(ending)
 }
 
-/// What a run waits for, and what to do about it. `seen` is what Kubernetes or the probe said.
-#[must_use]
-pub fn waiting(reason: WaitingReason, workload: &str, seen: &str) -> String {
-    let seen = seen.trim().trim_end_matches('.');
-    match reason {
-        // The probe's own message says what to do.
-        WaitingReason::Problem(_) => format!("{seen}."),
-        WaitingReason::ImageUnavailable => format!(
-            "The pod of {workload} can't start its image: {seen}. Make the image available to the \
-             node, or name an imagePullSecret in spec.podTemplate.",
-        ),
-        WaitingReason::Unschedulable => format!(
-            "No node takes the pod of {workload}: {seen}. Change nodeSelector, tolerations, \
-             affinity or resources in spec.podTemplate, or make room.",
-        ),
-        WaitingReason::PodRefused => format!(
-            "The pod of {workload} can't be made: {seen}. Change the namespace's quota or policy, \
-             or spec.podTemplate.",
-        ),
-        WaitingReason::NameConflict => format!(
-            "{seen} exists and is not ours, so it was left alone. Delete it, or rename the probe.",
-        ),
-        WaitingReason::ProxyNotRestored => {
-            format!(
-                "The proxy's IdleClientTimeout is not put back yet, and it is tried again: {seen}."
-            )
-        }
-    }
-}
-
-/// When the next attempt is made.
-#[must_use]
-pub fn next_attempt(at: Timestamp) -> String {
-    format!("The next attempt is at {}.", clock(at))
-}
-
 /// What happened to a workload without a complete report.
 #[must_use]
 pub fn lost(reason: Inconclusive, seen: &str) -> String {
@@ -453,6 +419,7 @@ pub fn refusal(invalid: &Invalid) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conditions::WaitingReason;
 
     #[test]
     fn times_are_written_as_in_the_tickets() {

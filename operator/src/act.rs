@@ -39,7 +39,7 @@ pub(crate) async fn act(
     match action {
         Action::StartRun(run) => {
             if !run.finalizers().is_empty() {
-                hold(context, probe).await?;
+                finalize(context, probe, true, |probe| context.world.probes.wrote(probe)).await?;
             }
             let made = create(context, &namespace, run.as_ref(), probe.uid()).await?;
             Ok(made.into_acted(|run| context.world.runs.wrote(run)))
@@ -60,14 +60,10 @@ pub(crate) async fn act(
             Ok(made.into_acted(|job| context.world.jobs.wrote(job)))
         }
         Action::Release { run: Some(run) } => {
-            let kept = run.finalizers().iter().filter(|it| *it != OVERRIDE_FINALIZER).cloned();
-            finalize(context, run.as_ref(), kept.collect(), |run| context.world.runs.wrote(run))
-                .await
+            finalize(context, run.as_ref(), false, |run| context.world.runs.wrote(run)).await
         }
         Action::Release { run: None } => {
-            let kept = probe.finalizers().iter().filter(|it| *it != OVERRIDE_FINALIZER).cloned();
-            finalize(context, probe, kept.collect(), |probe| context.world.probes.wrote(probe))
-                .await
+            finalize(context, probe, false, |probe| context.world.probes.wrote(probe)).await
         }
         // Foreground: the Job stays until its pods are gone and have said their last words.
         Action::DeleteJob { name } => {
@@ -87,23 +83,19 @@ pub(crate) async fn act(
     }
 }
 
-/// Holds a probe until no proxy is changed for it any more: while it is there, it is looked at.
-async fn hold(context: &Context, probe: &ConnectionProbe) -> Result<(), Error> {
-    if probe.finalizers().iter().any(|it| it == OVERRIDE_FINALIZER) {
-        return Ok(());
-    }
-    let mut finalizers = probe.finalizers().to_vec();
-    finalizers.push(OVERRIDE_FINALIZER.to_owned());
-    finalize(context, probe, finalizers, |probe| context.world.probes.wrote(probe)).await.map(drop)
-}
-
-/// Sets the finalizers of an object, guarded by the version that the decision was based on.
+/// Holds an object until no proxy is changed for it any more, or lets it go: guarded by the version that the decision was
+/// based on.
 async fn finalize<K: Kind, T>(
     context: &Context,
     object: &K,
-    finalizers: Vec<String>,
+    held: bool,
     keep: impl FnOnce(K) -> T,
 ) -> Result<Acted, Error> {
+    let others = object.finalizers().iter().filter(|it| *it != OVERRIDE_FINALIZER).cloned();
+    let finalizers: Vec<_> = others.chain(held.then(|| OVERRIDE_FINALIZER.to_owned())).collect();
+    if finalizers.len() == object.finalizers().len() {
+        return Ok(Acted::Done);
+    }
     let namespace = object.namespace().unwrap_or_default();
     let api = Api::<K>::namespaced(context.scope.client.clone(), &namespace);
     let patch = json!({

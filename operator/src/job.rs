@@ -38,11 +38,6 @@ mod rds;
 pub(crate) use asking::asking;
 pub(crate) use overriding::overriding;
 
-/// Annotations of pods that ask autoscalers to leave them alone.
-const UNDISTURBED: [(&str, &str); 2] = [
-    ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
-    ("karpenter.sh/do-not-disrupt", "true"),
-];
 /// Where the kubelet puts Secrets, a folder each.
 const SECRETS: &str = "/etc/connection-probe/secrets";
 /// Where the kubelet puts ConfigMaps, a folder each.
@@ -168,10 +163,18 @@ fn pod_metadata(
 ) -> ObjectMeta {
     let mut labels = template.labels.clone();
     labels.extend(ours);
-    let mut annotations = BTreeMap::from(UNDISTURBED.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    let mut annotations = undisturbed();
     annotations.extend(template.annotations.clone());
     annotations.extend(our_annotations);
     ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
+}
+
+/// Annotations of pods that ask autoscalers to leave them alone.
+fn undisturbed() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "false".to_owned()),
+        ("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned()),
+    ])
 }
 
 fn pod(

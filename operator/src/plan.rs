@@ -181,11 +181,16 @@ pub(crate) fn plan(
     plan.announcements.extend(announce::of_probe(refused, &slots));
     plan.missed = slots.missed;
     if !is_suspended && let Some(next) = slots.next.filter(|next| *next > now) {
-        plan.wake = Some(plan.wake.map_or(next, |wake| wake.min(next)));
+        sooner(&mut plan.wake, next);
     }
     plan.status = status::of_probe(probe, runs, current, &state, message, &slots, waits, now);
     plan.announcements.extend(announce::of_trouble(probe, &plan.status));
     plan
+}
+
+/// Looks again by then, if not before.
+fn sooner(wake: &mut Option<Timestamp>, at: Timestamp) {
+    *wake = Some(wake.map_or(at, |wake| wake.min(at)));
 }
 
 /// What the schedule says now; nothing without one.

@@ -6,7 +6,7 @@
 use crate::facts::{Answer, PodEnd, PodFacts, PodPhase, Stuck};
 use api::{
     Inventory, Report,
-    names::{ATTEMPT_LABEL, INDEX_LABEL, RUN_LABEL},
+    names::{ATTEMPT_LABEL, INDEX_LABEL, RDS_PROXY_LABEL, RUN_LABEL},
     rds_proxy::{Evidence, request::Moment},
     report::Inconclusive,
 };
@@ -107,14 +107,15 @@ impl Pods {
 
 impl State {
     fn keep(&mut self, pod: &Pod, gone: bool, now: Timestamp) {
-        if self.of_aws.keep(pod, gone) {
-            return;
-        }
         let (Some(namespace), Some(run)) = (pod.namespace(), pod.labels().get(RUN_LABEL)) else {
             return;
         };
+        let key = (namespace, run.clone());
+        if let Some(role) = pod.labels().get(RDS_PROXY_LABEL) {
+            return self.of_aws.keep(key, role, pod, gone);
+        }
         let Some(mut facts) = distil(pod) else { return };
-        let (key, uid) = ((namespace, run.clone()), pod.uid().unwrap_or_default());
+        let uid = pod.uid().unwrap_or_default();
         let known = self.runs.get(&key).and_then(|pods| pods.get(&uid));
         let same = known.filter(|known| known.phase == facts.phase);
         facts.heard = same.map_or(now, |known| known.heard);

@@ -31,16 +31,18 @@ fn main() -> ExitCode {
     let exit = match Args::parse().command {
         Command::Collect(collect) => match collect.order() {
             Ok(order) => ask(&order).unwrap_or_else(|error| failed(&error)),
-            Err(problem) => {
-                eprintln!("{problem}");
-                Exit::Misconfigured
-            }
+            Err(problem) => misconfigured(&problem),
         },
         Command::Override(it) => overriding::guard(it).unwrap_or_else(|error| failed(&error)),
         Command::Restore(it) => overriding::restore(it).unwrap_or_else(|error| failed(&error)),
         Command::Token(token) => token::serve(token).unwrap_or_else(|error| failed(&error)),
     };
     exit.into()
+}
+
+fn misconfigured(problem: &str) -> Exit {
+    eprintln!("{problem}");
+    Exit::Misconfigured
 }
 
 fn failed(error: &io::Error) -> Exit {
@@ -53,20 +55,25 @@ fn ask(order: &Order) -> io::Result<Exit> {
     end_by_panic();
     let clock = Clock::read();
     let mut evidence = Evidence { taken_at: clock.now(), ..Evidence::default() };
-    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-    let exit = runtime.block_on(async {
+    let exit = run(async {
         let mut stop = Stop::listen()?;
         let done = stop.unless(collect::collect(order, clock, &mut evidence)).await;
         io::Result::Ok(done.map_or(Exit::Interrupted, |()| Exit::Complete))
-    })?;
-    // Not waiting for a name lookup that may take its time.
-    runtime.shutdown_background();
+    })??;
     let message = evidence.to_message();
     progress::Event::Evidence { evidence: &evidence }.print(clock.now());
     match &order.termination_log {
         Some(path) => write(path, &message).map(|()| exit),
         None => Ok(exit),
     }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+    let done = runtime.block_on(future);
+    // Not waiting for a name lookup that may take its time.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn write(path: &Path, message: &str) -> io::Result<()> {

@@ -17,7 +17,7 @@ mod trouble;
 
 pub(crate) use args::{Guarding, Restoring};
 
-use crate::{clock::Clock, stop::Stop, write};
+use crate::{clock::Clock, misconfigured, run, stop::Stop, write};
 use api::{
     exit::Exit,
     rds_proxy::overriding::{Outcome, OverrideStatus},
@@ -27,7 +27,6 @@ use std::{
     io::{self, Write},
     path::Path,
 };
-use tokio::runtime::Builder;
 
 /// Changes a proxy, holds that, and puts it back.
 pub(crate) fn guard(guarding: Guarding) -> io::Result<Exit> {
@@ -64,19 +63,6 @@ pub(crate) fn restore(restoring: Restoring) -> io::Result<Exit> {
     statuses.iter().try_for_each(|status| tell(status, log))?;
     let exits = statuses.iter().map(exit);
     Ok(exits.max_by_key(|exit| exit.code()).unwrap_or(Exit::Complete))
-}
-
-fn run<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-    let done = runtime.block_on(future);
-    // Not waiting for a name lookup that may take its time.
-    runtime.shutdown_background();
-    Ok(done)
-}
-
-fn misconfigured(problem: &str) -> Exit {
-    eprintln!("{problem}");
-    Exit::Misconfigured
 }
 
 fn exit(status: &OverrideStatus) -> Exit {

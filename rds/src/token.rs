@@ -1,5 +1,6 @@
 //! Signs tokens of AWS IAM and hands them out over a Unix socket: what runs beside a probe whose logins they prove.
 
+use crate::stop::Stop;
 use api::{
     exit::Exit,
     iam::{SOCKET, TokenAnswer, TokenRequest},
@@ -18,7 +19,6 @@ use tokio::{
     net::{UnixListener, UnixStream},
     runtime::Builder,
     select,
-    signal::unix::{SignalKind, signal},
     task::{LocalSet, spawn_local},
     time::{sleep, timeout},
 };
@@ -57,7 +57,7 @@ pub(crate) fn serve(args: Args) -> io::Result<Exit> {
 
 async fn listen(Args { socket, region, credentials }: Args) -> io::Result<()> {
     let named = |error| io::Error::other(format!("{}: {error}", socket.display()));
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut stop = Stop::listen()?;
     let signer = Rc::new(Signer::new(region, credentials).await);
     let listener = bind(&socket).map_err(named)?;
     // Whoever looks at the log sees what is wrong before the first login does; and that one does not wait for STS.
@@ -69,8 +69,7 @@ async fn listen(Args { socket, region, credentials }: Args) -> io::Result<()> {
     });
     loop {
         select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
+            () = stop.told() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(spawn_local(answer(stream, Rc::clone(&signer)))),
                 Err(_) => sleep(PAUSE).await,

@@ -10,6 +10,8 @@ use crate::{
 };
 use jiff::Timestamp;
 
+/// A pod ended unseen.
+pub const NO_WORD: &str = "its pod is gone and left no word";
 /// The guard was told to stop, or its time was over, before the run's.
 pub const GUARD_ENDED: &str =
     "The proxy's IdleClientTimeout was put back before the run had ended.";

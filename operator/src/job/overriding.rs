@@ -1,22 +1,25 @@
 //! The Jobs that change an RDS Proxy for a run, and that put it back.
 
-use super::{asking, labels, metadata, rds, seconds, variable};
+use super::{
+    rds::{self, Kind},
+    seconds, undisturbed, variable,
+};
 use crate::pods::{LOOK_CONTAINER, RDS_CONTAINER};
 use api::{
     ConnectionProbeRun,
-    names::{RDS_PROXY_LABEL, override_job_name},
+    names::override_job_name,
     rds_proxy::overriding::{Order, Role},
 };
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
-        core::v1::{Container, PodSpec, PodTemplateSpec, Probe, TCPSocketAction},
+        batch::v1::Job,
+        core::v1::{Container, PodSpec, Probe, TCPSocketAction},
     },
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::ResourceExt;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// It listens here while the change is in force.
 const PORT: i32 = 8081;
@@ -32,37 +35,19 @@ pub(crate) fn overriding(
     role: Role,
     now: Timestamp,
 ) -> Job {
-    let labels = labels(run, (RDS_PROXY_LABEL, role.as_str().to_owned()));
-    let annotations = asking::annotations(run);
-    let mut undisturbed = BTreeMap::from(super::UNDISTURBED.map(|(k, v)| (k.into(), v.into())));
-    undisturbed.extend(annotations.clone());
     let long = Duration::try_from(order.until.duration_since(now)).unwrap_or_default() + SLACK;
-    let (deadline, backoff) = match role {
+    let (deadline, backoff_limit) = match role {
         Role::Guard => (long, 0),
         Role::Restore => (GRACE + GRACE, 3),
     };
-    Job {
-        metadata: metadata(
-            run,
-            override_job_name(&run.name_any(), role),
-            labels.clone(),
-            annotations,
-        ),
-        spec: Some(JobSpec {
-            backoff_limit: Some(backoff),
-            active_deadline_seconds: Some(seconds(deadline)),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels),
-                    annotations: Some(undisturbed),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(run, order, role)),
-            },
-            ..JobSpec::default()
-        }),
-        status: None,
-    }
+    let kind = Kind {
+        name: override_job_name(&run.name_any(), role),
+        label: role.as_str(),
+        annotations: undisturbed(),
+        backoff_limit,
+        deadline,
+    };
+    rds::job(run, kind, pod(run, order, role))
 }
 
 fn pod(run: &ConnectionProbeRun, order: &Order, role: Role) -> PodSpec {
@@ -87,7 +72,7 @@ fn pod(run: &ConnectionProbeRun, order: &Order, role: Role) -> PodSpec {
     PodSpec {
         init_containers: look.map(|look: Container| vec![look]),
         termination_grace_period_seconds: Some(seconds(GRACE)),
-        ..asking::pod(run, &order.proxy, main, secret)
+        ..rds::pod(run, &order.proxy, main, secret)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Has a run's RDS Proxy changed before the first connection is opened, and put back after the last one's end. Whoever
 //! changed it or might have is asked until one says how it is.
 
-use super::Action;
-use crate::facts::{Answer, OverrideFacts, RunFacts};
+use super::{Action, workload::LAST_WORDS};
+use crate::facts::{Answer, OverrideFacts, OverrideJob, RunFacts};
 use api::{
     ConnectionProbeRunStatus,
     conditions::WaitingReason,
     names::{OVERRIDE_FINALIZER, override_job_name},
     rds_proxy::overriding::{Order, Outcome, OverrideStatus, Role},
+    report::Inconclusive,
     text,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +23,7 @@ const ENDS: SignedDuration = SignedDuration::from_mins(12);
 /// A pod that could not is followed by another one so long afterwards.
 const AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// Whoever deletes a run waits for so long at most.
-pub(super) const LET_GO: SignedDuration = SignedDuration::from_mins(15);
+const LET_GO: SignedDuration = SignedDuration::from_mins(15);
 
 /// How a change stands.
 pub(super) enum Overriding {
@@ -34,11 +35,10 @@ pub(super) enum Overriding {
     Act(Action),
     /// It is waited for, and looked at again by then.
     Wait(Timestamp),
-    /// It does not hold as long as the run needs it, and why.
-    Lost(String),
 }
 
-/// What is to be done about the proxy: `wanted` says whether connections are still to be held under the other value.
+/// What is to be done about the proxy: `wanted` says whether connections are still to be held under the other value. Where
+/// that does not hold as long, the run ends early.
 pub(super) fn oversee(
     facts: &RunFacts,
     status: &mut ConnectionProbeRunStatus,
@@ -56,7 +56,13 @@ pub(super) fn oversee(
         return if wanted { Overriding::InForce } else { Overriding::Over };
     }
     if wanted {
-        return change(facts, told, status.attempt > 0, now);
+        match change(facts, told, status.attempt > 0, now) {
+            Ok(change) => return change,
+            Err(problem) => {
+                told.problem.get_or_insert(problem);
+                status.ended_early = Some(Inconclusive::OverrideEnded);
+            }
+        }
     }
     put_back(facts, told, now)
 }
@@ -97,108 +103,124 @@ fn of(facts: &RunFacts, role: Role) -> Option<&OverrideFacts> {
     newest.or_else(|| of_role.next())
 }
 
+/// Orders a pod.
+fn ordered(facts: &RunFacts, role: Role, now: Timestamp) -> Overriding {
+    let order = Box::new(order(facts, now));
+    Overriding::Act(Action::Override { run: facts.run.clone(), order, role })
+}
+
+fn later(since: Timestamp, wait: SignedDuration) -> Timestamp {
+    since.checked_add(wait).unwrap_or(since)
+}
+
 /// Towards the change, and while it is to hold.
-fn change(facts: &RunFacts, told: &mut OverrideStatus, begun: bool, now: Timestamp) -> Overriding {
-    let Some(guard) = of(facts, Role::Guard) else {
-        return if begun {
-            Overriding::Lost(text::GUARD_DELETED.to_owned())
-        } else {
-            let order = order(facts, now);
-            Overriding::Act(Action::Override {
-                run: facts.run.clone(),
-                order: Box::new(order),
-                role: Role::Guard,
-            })
-        };
+///
+/// # Errors
+/// It does not hold, and why.
+fn change(
+    facts: &RunFacts,
+    told: &OverrideStatus,
+    begun: bool,
+    now: Timestamp,
+) -> Result<Overriding, String> {
+    let guard = match of(facts, Role::Guard) {
+        Some(guard) => guard,
+        None if begun => return Err(text::GUARD_DELETED.to_owned()),
+        None => return Ok(ordered(facts, Role::Guard, now)),
     };
     let since = guard.job.as_ref().map_or(now, |job| job.created_at);
-    let by = |wait| since.checked_add(wait).unwrap_or(since);
+    let by = |wait| later(since, wait);
     match (&guard.answer, &guard.job) {
         (Some(Answer::Told(_)), _) => {
             let problem = told.problem.clone();
-            Overriding::Lost(problem.unwrap_or_else(|| text::GUARD_ENDED.to_owned()))
+            Err(problem.unwrap_or_else(|| text::GUARD_ENDED.to_owned()))
         }
-        (Some(Answer::Silent(seen)), _) => Overriding::Lost(text::guard_failed(seen)),
-        (_, None) => Overriding::Lost(text::GUARD_DELETED.to_owned()),
-        (_, Some(job)) if job.deleting_since.is_some() => {
-            Overriding::Lost(text::GUARD_DELETED.to_owned())
+        (Some(Answer::Silent(seen)), _) => Err(text::guard_failed(seen)),
+        (_, None) => Err(text::GUARD_DELETED.to_owned()),
+        (_, Some(job)) if job.deleting_since.is_some() => Err(text::GUARD_DELETED.to_owned()),
+        // It was there while the operator was away; its last words may still come.
+        (None, Some(OverrideJob { finished_at: Some(at), .. })) => {
+            let by = later(*at, LAST_WORDS);
+            if now < by { Ok(Overriding::Wait(by)) } else { Err(text::guard_failed(text::NO_WORD)) }
         }
-        (Some(Answer::Working { ready_since: Some(_) }), _) => Overriding::InForce,
+        (Some(Answer::Working { ready_since: Some(_) }), _) => Ok(Overriding::InForce),
         // It turned unready after it was ready: its end is on the way.
         (Some(Answer::Working { ready_since: None }), _) if begun => {
-            Overriding::Wait(now.checked_add(AGAIN).unwrap_or(now))
+            Ok(Overriding::Wait(later(now, AGAIN)))
         }
         (Some(Answer::Working { ready_since: None }), _) if now >= by(IN_FORCE) => {
-            Overriding::Lost(text::guard_failed(text::NOT_IN_FORCE))
+            Err(text::guard_failed(text::NOT_IN_FORCE))
         }
-        (Some(Answer::Working { .. }), _) => Overriding::Wait(by(IN_FORCE)),
-        (None | Some(Answer::Starting(_)), _) if now < by(STARTS) => Overriding::Wait(by(STARTS)),
-        (Some(Answer::Starting(Some(seen))), _) => Overriding::Lost(text::guard_failed(seen)),
+        (Some(Answer::Working { .. }), _) => Ok(Overriding::Wait(by(IN_FORCE))),
+        (None | Some(Answer::Starting(_)), _) if now < by(STARTS) => {
+            Ok(Overriding::Wait(by(STARTS)))
+        }
+        (Some(Answer::Starting(Some(seen))), _) => Err(text::guard_failed(seen)),
         (Some(Answer::Starting(None)), _) => {
-            Overriding::Lost(text::guard_failed(text::without_answer(Some(false))))
+            Err(text::guard_failed(text::without_answer(Some(false))))
         }
-        (None, _) => Overriding::Lost(text::guard_failed(text::without_answer(None))),
+        (None, _) => Err(text::guard_failed(text::without_answer(None))),
     }
 }
 
 /// Back to what it was: by the guard, and where that can't any more, by another pod.
 fn put_back(facts: &RunFacts, told: &mut OverrideStatus, now: Timestamp) -> Overriding {
-    let later = |since: Timestamp, wait| since.checked_add(wait).unwrap_or(since);
-    if let Some(guard) = of(facts, Role::Guard)
-        && let Some(job) = &guard.job
-        && !matches!(guard.answer, Some(Answer::Told(_) | Answer::Silent(_)))
-    {
-        let name = override_job_name(&facts.run.name_any(), Role::Guard);
-        let (begun, over) = (guard.answer.is_some(), told.is_over());
-        match (job.deleting_since, job.finished_at) {
-            // What never had a pod has changed nothing. One is made within seconds, or not at all.
-            (None, None) if !begun && now < later(job.created_at, MADE) => {
-                return Overriding::Wait(later(job.created_at, MADE));
-            }
-            (None, None) => {
-                if !begun {
-                    told.outcome = Some(Outcome::NotChanged);
-                }
-                return Overriding::Act(Action::DeleteJob { name });
-            }
-            (Some(since), _) if !over && now < later(since, ENDS) => {
-                return Overriding::Wait(later(since, ENDS));
-            }
-            (None, Some(at)) if !over && now < later(at, AGAIN) => {
-                return Overriding::Wait(later(at, AGAIN));
-            }
-            _ if !over => return Overriding::Act(Action::DropJob { name }),
-            _ => {}
-        }
+    if let Some(ending) = end_guard(facts, told, now) {
+        return ending;
     }
     if told.is_over() {
         return Overriding::Over;
     }
-    if let Some(until) = let_go(facts)
-        && now >= until
-    {
+    if let_go(facts).is_some_and(|until| now >= until) {
         told.outcome = Some(Outcome::NotRestored);
         told.problem = Some(by_hand(facts, told));
         return Overriding::Over;
     }
-    let order = || {
-        let order = Box::new(order(facts, now));
-        Overriding::Act(Action::Override { run: facts.run.clone(), order, role: Role::Restore })
+    restore(facts, now)
+}
+
+/// What the guard's end needs, until it has said how the proxy is or can't any more.
+fn end_guard(facts: &RunFacts, told: &mut OverrideStatus, now: Timestamp) -> Option<Overriding> {
+    let guard = of(facts, Role::Guard)?;
+    let job = guard.job.as_ref()?;
+    if matches!(guard.answer, Some(Answer::Told(_) | Answer::Silent(_))) {
+        return None;
+    }
+    let name = override_job_name(&facts.run.name_any(), Role::Guard);
+    let until = match (job.deleting_since, job.finished_at) {
+        // What never had a pod has changed nothing. One is made within seconds, or not at all.
+        (None, None) if guard.answer.is_none() && now < later(job.created_at, MADE) => {
+            return Some(Overriding::Wait(later(job.created_at, MADE)));
+        }
+        (None, None) => {
+            if guard.answer.is_none() {
+                told.outcome = Some(Outcome::NotChanged);
+            }
+            return Some(Overriding::Act(Action::DeleteJob { name }));
+        }
+        (Some(since), _) => later(since, ENDS),
+        (None, Some(at)) => later(at, AGAIN),
     };
-    let Some(restore) =
-        facts.overriding.iter().find(|it| it.role == Role::Restore && it.job.is_some())
-    else {
-        return order();
+    match told.is_over() {
+        true => None,
+        false if now < until => Some(Overriding::Wait(until)),
+        false => Some(Overriding::Act(Action::DropJob { name })),
+    }
+}
+
+/// Another pod puts it back; one after the other, until one has.
+fn restore(facts: &RunFacts, now: Timestamp) -> Overriding {
+    let Some(OverrideFacts { job: Some(job), answer, .. }) = of(facts, Role::Restore) else {
+        return ordered(facts, Role::Restore, now);
     };
-    let (Some(job), answer) = (&restore.job, &restore.answer) else { return order() };
     let ended = matches!(answer, Some(Answer::Told(_) | Answer::Silent(_)));
-    let by = match job.finished_at {
+    let until = match job.finished_at {
         Some(at) => later(at, AGAIN),
         None if ended => later(now, AGAIN),
         None => later(job.created_at, ENDS + STARTS),
     };
-    if now < by {
-        return Overriding::Wait(by);
+    if now < until {
+        return Overriding::Wait(until);
     }
     let name = override_job_name(&facts.run.name_any(), Role::Restore);
     Overriding::Act(Action::DropJob { name })
@@ -231,13 +253,13 @@ pub(super) fn describe(
 }
 
 /// When a run that somebody deletes is let go, whether its proxy is as it was or not.
-pub(super) fn let_go(facts: &RunFacts) -> Option<Timestamp> {
+fn let_go(facts: &RunFacts) -> Option<Timestamp> {
     let deleted = facts.run.metadata.deletion_timestamp.as_ref()?;
     deleted.0.checked_add(LET_GO).ok()
 }
 
 /// What puts the proxy back by hand.
-pub(super) fn by_hand(facts: &RunFacts, told: &OverrideStatus) -> String {
+fn by_hand(facts: &RunFacts, told: &OverrideStatus) -> String {
     let proxy = facts.run.spec.measurement.settled.rds_proxy.clone().unwrap_or_default();
     text::restore_by_hand(&proxy.name, &proxy.region, told.original_seconds)
 }

@@ -4,6 +4,7 @@ use super::{
     Action,
     overriding::{self, Overriding},
     proxy::{Asking, ask},
+    sooner,
     workload::{CUT_SHOWS, Progress, lost, patience, progress},
 };
 use crate::facts::{PodFacts, PodPhase, RunFacts};
@@ -56,14 +57,7 @@ pub(super) fn advance(facts: &RunFacts, ending: Option<Inconclusive>, now: Times
     status.attempt = status.attempt.max(jobs.unwrap_or(0));
     let is_over = |workload: &WorkloadResult| workload.state != WorkloadState::Running;
     let wanted = status.ended_early.is_none() && !status.workloads.iter().all(is_over);
-    let mut change = overriding::oversee(facts, &mut status, wanted, now);
-    if let Overriding::Lost(problem) = &change {
-        status.ended_early = Some(Inconclusive::OverrideEnded);
-        let told =
-            status.rds_proxy.get_or_insert_default().timeout_override.get_or_insert_default();
-        told.problem.get_or_insert_with(|| problem.clone());
-        change = overriding::oversee(facts, &mut status, false, now);
-    }
+    let change = overriding::oversee(facts, &mut status, wanted, now);
     let mut step = Step { actions: Vec::new(), status, state: State::Progressing, wake: None };
     let is_ready = !wanted || matches!(change, Overriding::Over | Overriding::InForce);
     if let Some(reason) = step.status.ended_early {
@@ -76,8 +70,8 @@ pub(super) fn advance(facts: &RunFacts, ending: Option<Inconclusive>, now: Times
     let is_as_it_was = matches!(change, Overriding::Over);
     match change {
         Overriding::Act(action) => step.actions.push(action),
-        Overriding::Wait(until) => step.wakes(until),
-        Overriding::Over | Overriding::InForce | Overriding::Lost(_) => {}
+        Overriding::Wait(until) => sooner(&mut step.wake, until),
+        Overriding::Over | Overriding::InForce => {}
     }
     if measured && is_as_it_was && matches!(asking, Asking::Over) {
         step.end(facts, now);
@@ -86,7 +80,7 @@ pub(super) fn advance(facts: &RunFacts, ending: Option<Inconclusive>, now: Times
     match asking {
         Asking::Over => {}
         Asking::Ask(action) => step.actions.push(action),
-        Asking::Wait(until) => step.wakes(until),
+        Asking::Wait(until) => sooner(&mut step.wake, until),
     }
     step.describe(facts, measured, is_as_it_was, now);
     step
@@ -168,10 +162,6 @@ fn backoff(attempts: i32) -> SignedDuration {
 }
 
 impl Step {
-    fn wakes(&mut self, at: Timestamp) {
-        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
-    }
-
     /// Deletes the Jobs and waits for the pods' last words.
     fn wind_up(&mut self, facts: &RunFacts, reason: Inconclusive) {
         let going = facts.jobs.iter().filter_map(|job| {
@@ -258,7 +248,7 @@ impl Step {
                 let workloads = blocked.iter().map(|(position, _)| *position).collect();
                 self.start_job(facts, workloads);
             } else {
-                self.wakes(retry);
+                sooner(&mut self.wake, retry);
             }
         }
     }
@@ -314,8 +304,7 @@ impl Step {
         let waits = measured || matches!(self.state, State::Waiting(_));
         let until = expected_end(facts, &self.status).filter(|_| !waits);
         self.status.expected_end_time = until.map(Time);
-        let ends = measured || self.status.ended_early.is_some();
-        let ends = ends && !is_as_it_was;
+        let ends = !is_as_it_was && (measured || self.status.ended_early.is_some());
         if let Some((summary, trouble)) = overriding::describe(facts, &self.status, ends) {
             self.status.summary = Some(summary);
             let waiting = |reason| State::Waiting(Waiting { reason, needs_a_person: true });
@@ -374,7 +363,7 @@ pub(super) fn worth_writing(
     });
     let due = unwritten.min().unwrap_or(now);
     if due > now {
-        *wake = Some(wake.map_or(due, |wake| wake.min(due)));
+        sooner(wake, due);
     }
     due <= now
 }

@@ -34,7 +34,7 @@ pub(super) enum Progress {
 }
 
 /// A pod's last words may come after its Job's end.
-const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
 /// A pod that has been unready for so long since that was heard, and whose container still runs, has a cut
 /// connection. One whose process has just exited is unready too, until the kubelet notices the exit: it looks
 /// once a second.

@@ -5,7 +5,6 @@ use super::{
 };
 use crate::facts::Answer;
 use api::{
-    names::{RDS_PROXY_LABEL, RUN_LABEL},
     rds_proxy::{
         Evidence,
         overriding::{Outcome, OverrideStatus, Role},
@@ -22,8 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const LOOK_CONTAINER: &str = "look";
 /// Label that the Job controller sets on pods: the uid of their Job.
 const JOB_UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
-/// What is said of a pod that left no word.
-const GONE: &str = "its pod is gone and left no word";
+/// What is said of a pod whose node is lost.
 const LOST: &str = "its node stopped answering";
 
 /// What they said, by run.
@@ -48,21 +46,17 @@ pub(crate) struct Overriding {
 }
 
 impl OfAws {
-    /// Takes in a pod, if it is one of these. One that told something is not undone by its end.
-    pub(super) fn keep(&mut self, pod: &Pod, gone: bool) -> bool {
-        let labels = pod.labels();
-        let (Some(namespace), Some(run)) = (pod.namespace(), labels.get(RUN_LABEL)) else {
-            return false;
-        };
-        let Some(role) = labels.get(RDS_PROXY_LABEL) else { return false };
-        let key = (namespace, run.clone());
+    /// Takes in a pod of a run that has this `role`. One that told something is not undone by its end.
+    pub(super) fn keep(&mut self, key: RunKey, role: &str, pod: &Pod, gone: bool) {
         if let Ok(moment) = role.parse::<Moment>() {
             let known = self.answers.get(&key).and_then(|answers| answers.get(&moment));
             if !gone && !matches!(known, Some(Answer::Told(_))) {
                 let answer = answer(pod, |message| Evidence::parse(message).ok());
                 self.answers.entry(key).or_default().insert(moment, answer);
             }
-        } else if let (Ok(role), Some(job)) = (role.parse::<Role>(), labels.get(JOB_UID_LABEL)) {
+        } else if let (Ok(role), Some(job)) =
+            (role.parse::<Role>(), pod.labels().get(JOB_UID_LABEL))
+        {
             let known = self.overriding.get(&key).and_then(|jobs| jobs.get(job));
             let told =
                 |known: &Overriding| matches!(&known.answer, Answer::Told(told) if told.is_over());
@@ -72,7 +66,6 @@ impl OfAws {
                 self.overriding.entry(key).or_default().insert(job.clone(), pod);
             }
         }
-        true
     }
 
     /// Pods that are not `listed` any more are gone.
@@ -80,7 +73,7 @@ impl OfAws {
         let gone = self.overriding.values_mut().flat_map(BTreeMap::values_mut);
         for pod in gone.filter(|it| !listed.contains(&it.pod)) {
             if matches!(pod.answer, Answer::Starting(_) | Answer::Working { .. }) {
-                pod.answer = Answer::Silent(GONE.to_owned());
+                pod.answer = Answer::Silent(text::NO_WORD.to_owned());
             }
         }
     }
@@ -112,7 +105,7 @@ fn overriding(pod: &Pod, role: Role, gone: bool) -> Overriding {
     };
     let answer = match (looked.filter(|end| end.exit_code != 0), &found) {
         (Some(_), Some(found)) => Answer::Told(found.clone()),
-        (Some(end), None) => Answer::Silent(short(end.message.as_deref().unwrap_or(GONE))),
+        (Some(end), None) => Answer::Silent(short(end.message.as_deref().unwrap_or(text::NO_WORD))),
         (None, _) => match answer(pod, parse) {
             // A guard looks before it changes anything.
             answer if is_untouched(&answer) => {
@@ -127,7 +120,9 @@ fn overriding(pod: &Pod, role: Role, gone: bool) -> Overriding {
                     ..OverrideStatus::default()
                 }))
             }
-            Answer::Starting(_) | Answer::Working { .. } if gone => Answer::Silent(GONE.to_owned()),
+            Answer::Starting(_) | Answer::Working { .. } if gone => {
+                Answer::Silent(text::NO_WORD.to_owned())
+            }
             Answer::Starting(_) | Answer::Working { .. } if is_lost => {
                 Answer::Silent(LOST.to_owned())
             }

@@ -1,10 +1,7 @@
 //! Pods as the kubelet and the controllers describe them.
 
 use super::*;
-use api::{
-    names::RDS_PROXY_LABEL,
-    rds_proxy::overriding::{Outcome, OverrideStatus, Role},
-};
+use api::rds_proxy::overriding::{Outcome, OverrideStatus, Role};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -71,7 +71,8 @@ prop_compose! {
         abrupt in prop::bool::weighted(0.2),
         events in proptest::collection::vec(event(), 1..12),
     ) -> History {
-        let abrupt = abrupt || events.iter().any(|event| matches!(event, Event::JobDeleted));
+        let vanishes = |event: &Event| matches!(event, Event::JobDeleted | Event::GuardKilled);
+        let abrupt = abrupt || events.iter().any(vanishes);
         let mut events = events;
         // A probe is made; in the end every connection survives, and everybody has waited long enough.
         events.insert(0, Event::Wait(0));

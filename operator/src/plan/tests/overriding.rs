@@ -231,6 +231,19 @@ fn a_dry_run_measures_the_proxy_as_it_is() {
 }
 
 #[test]
+fn a_guard_that_ended_while_the_operator_was_away_is_lost_after_its_last_words_could_have_come() {
+    let mut cluster = held();
+    let (now, guard) = (cluster.now, &mut cluster.runs[0].overriding[0]);
+    guard.answer = None;
+    guard.job.as_mut().unwrap().finished_at = Some(now);
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False Progressing");
+    cluster.wait(5);
+    cluster.settle();
+    assert!(cluster.runs[0].jobs.iter().all(|job| job.deleting), "connections are let go");
+}
+
+#[test]
 fn a_guard_that_never_starts_is_waited_for_five_minutes() {
     let mut cluster = overriding(false);
     cluster.settle();
