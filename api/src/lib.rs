@@ -15,6 +15,7 @@
 //!   lived how long.
 //! - [`diagnosis`]: why connections were cut. [`expect`]: whether that was expected.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
+//! - [`beats`]: what kind of connection it is, by when it is active.
 //! - [`compare`]: two runs side by side. [`exit`]: exit codes. [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
@@ -25,6 +26,7 @@
 )]
 #![allow(unreachable_pub, reason = "KubeSchema's derive copies a struct into a function")]
 
+pub mod beats;
 pub mod by_hand;
 pub mod close_form;
 pub mod compare;
