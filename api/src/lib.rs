@@ -16,6 +16,7 @@
 //! - [`diagnosis`]: why connections were cut. [`expect`]: whether that was expected.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
 //! - [`beats`]: what kind of connection it is, by when it is active.
+//! - [`statement`]: what a statement does, and whether it pins a session of RDS Proxy.
 //! - [`compare`]: two runs side by side. [`exit`]: exit codes. [`by_hand`]: a run without an operator.
 //!
 //! Nothing here reads a clock, waits, or talks to anyone.
@@ -56,6 +57,7 @@ pub mod scheduling;
 pub mod schema;
 pub mod secret_keys;
 pub mod settings;
+pub mod statement;
 pub mod survival;
 pub mod target;
 pub mod tcp;

@@ -15,11 +15,13 @@ use jiff::Timestamp;
 mod expectations;
 mod ladder;
 mod rds_proxy;
+mod statement;
 mod waiting;
 
 pub use expectations::*;
 pub use ladder::{ladder, left_out};
 pub use rds_proxy::*;
+pub use statement::{aws_says, instead, pinning_statements, pins};
 pub use waiting::*;
 
 /// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.
