@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const LONGEST: usize = 16_384;
 
 /// A rule of "Conditions that cause pinning" in "Avoiding pinning an RDS Proxy" (user guides of RDS and Aurora), as it
-/// stands for PostgreSQL. What each says is in [`crate::text::aws_says`]. More may be added: clients must tolerate
-/// unknown values.
+/// stands for PostgreSQL. More may be added: clients must tolerate unknown values.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
