@@ -209,6 +209,11 @@ fn caution(workload: &WorkloadSettings, n: usize) -> Option<String> {
                 ),
             }
         }
+        Pattern::Observe(watched) => format!(
+            "{name} asks pg_stat_activity for the sessions of {} every {}, for {length}",
+            watched.user,
+            crate::text::micros(ms(watched.interval_ms) * 1000),
+        ),
         Pattern::SlowStatement => format!(
             "{name} runs {n} statements for {length} each (pg_sleep): alarms on long queries see \
              them"

@@ -63,6 +63,12 @@ impl Schedule {
     }
 }
 
+/// When the last of many lanes that are held for `hold` each is due to end.
+#[must_use]
+pub(crate) fn longest(hold: Duration) -> Duration {
+    hold + Duration::from_secs_f64(LAST_LEAD_IN_END * hold.as_secs_f64() / 3000.0)
+}
+
 /// Lanes from the sixth on: low-discrepancy sequences that fill the same span.
 fn later(lane: usize) -> (f64, f64) {
     #[expect(clippy::cast_precision_loss, reason = "lanes are at most 10,000")]

@@ -15,7 +15,7 @@
 //!   lived how long.
 //! - [`diagnosis`]: why connections were cut. [`expect`]: whether that was expected.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
-//! - [`beats`]: what kind of connection it is, by when it is active.
+//! - [`beats`]: what kind of connection it is, by when it is active. [`sockets`]: those of a pod, as its kernel sees them.
 //! - [`statement`]: what a statement does, and whether it pins a session of RDS Proxy.
 //! - [`compare`]: two runs side by side. [`exit`]: exit codes. [`by_hand`]: a run without an operator.
 //!
@@ -45,6 +45,7 @@ pub mod manifest;
 pub mod measurement;
 pub mod metrics;
 pub mod names;
+pub mod observed;
 pub mod pattern;
 pub mod pod_template;
 pub mod preset;
@@ -57,6 +58,7 @@ pub mod scheduling;
 pub mod schema;
 pub mod secret_keys;
 pub mod settings;
+pub mod sockets;
 pub mod statement;
 pub mod survival;
 pub mod target;

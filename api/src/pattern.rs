@@ -1,6 +1,9 @@
 //! What a connection does while it is held, as a probe pod gets it.
 
-use crate::{settings::Invalid, workload::Workload};
+use crate::{
+    settings::Invalid,
+    workload::{Observe, StatementDetail, Workload},
+};
 use kube::core::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +51,7 @@ pub enum Pattern {
         /// Whether it listens.
         listen: bool,
     },
-    /// Statements, then nothing.
+    /// StatementDetail, then nothing.
     PulpTask {
         /// Milliseconds of work.
         work_ms: u64,
@@ -57,7 +60,7 @@ pub enum Pattern {
     },
     /// One statement that takes the whole time.
     SlowStatement,
-    /// Statements, then a silence whose length depends on the lane.
+    /// StatementDetail, then a silence whose length depends on the lane.
     IdleLadder {
         /// Milliseconds of silence; two lanes each, in this order.
         rungs_ms: Vec<u64>,
@@ -65,6 +68,33 @@ pub enum Pattern {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left_out_ms: Vec<u64>,
     },
+    /// Holds nothing, and watches sessions of others.
+    Observe(Watched),
+}
+
+/// Which sessions are watched, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Watched {
+    /// Their role.
+    pub user: String,
+    /// Their database; absent: the watcher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Their application_name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_name: Option<String>,
+    /// Their address or network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Milliseconds from one look to the next.
+    pub interval_ms: u64,
+    /// What is kept of their statements.
+    #[serde(default)]
+    pub statements: StatementDetail,
+    /// Where Pulp's settings are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<String>,
 }
 
 /// Connections that each rung of a ladder holds.
@@ -93,6 +123,7 @@ impl Pattern {
             pulp_task,
             slow_statement,
             idle_ladder,
+            observe,
         } = workload;
         let text = |statement: &Option<String>| statement.clone().unwrap_or_default();
         let mut patterns = [
@@ -128,6 +159,7 @@ impl Pattern {
                 let (rungs_ms, left_out_ms) = rungs.partition(|rung| *rung < held_ms);
                 Self::IdleLadder { rungs_ms, left_out_ms }
             }),
+            observe.as_ref().map(|observe| Self::Observe(Watched::new(observe))),
         ]
         .into_iter()
         .flatten();
@@ -164,7 +196,8 @@ impl Pattern {
             | Self::PulpWorker { .. }
             | Self::PulpTask { .. }
             | Self::SlowStatement
-            | Self::IdleLadder { .. } => true,
+            | Self::IdleLadder { .. }
+            | Self::Observe(_) => true,
         }
     }
 
@@ -186,7 +219,31 @@ impl Pattern {
             Self::IdleInTransaction { .. }
             | Self::ActiveTransaction { .. }
             | Self::PulpTask { in_transaction: true, .. }
-            | Self::SlowStatement => None,
+            | Self::SlowStatement
+            | Self::Observe(_) => None,
+        }
+    }
+}
+
+impl Watched {
+    fn new(observe: &Observe) -> Self {
+        let Observe {
+            user,
+            database,
+            application_name,
+            address,
+            interval,
+            statements,
+            config_map_name,
+        } = observe.clone();
+        Self {
+            user,
+            database,
+            application_name,
+            address,
+            interval_ms: millis(interval).max(100),
+            statements: statements.unwrap_or_default(),
+            config_map: config_map_name,
         }
     }
 }

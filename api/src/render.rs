@@ -20,8 +20,10 @@ mod html;
 mod junit;
 pub(crate) mod markdown;
 pub(crate) mod plain;
+mod observed;
 mod rds_proxy;
 mod results;
+pub mod sockets;
 mod story;
 pub(crate) mod table;
 

@@ -3,6 +3,7 @@
 use crate::{
     close_form::CloseForm,
     lifetime::{Lifetime, Spread},
+    observed::Observed,
     schema,
 };
 use jiff::Timestamp;
@@ -43,6 +44,9 @@ pub struct Report {
     /// times here go on as before, so later ones differ from those of other logs by the steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_steps: Option<Lapses>,
+    /// What was seen of sessions that others hold, by `observe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Box<Observed>>,
     /// Why nothing could be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -400,10 +404,15 @@ impl Report {
         }
     }
 
-    /// Whether every arm has a connection that says something about its path.
+    /// Whether every arm has a connection that says something about its path, or something was observed.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
-        !self.arms.is_empty() && self.arms.iter().all(|arm| arm.counts.conclusive() > 0)
+        match &self.observed {
+            Some(observed) => observed.is_conclusive(),
+            None => {
+                !self.arms.is_empty() && self.arms.iter().all(|arm| arm.counts.conclusive() > 0)
+            }
+        }
     }
 
     /// What was measured on one path.

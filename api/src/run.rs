@@ -5,6 +5,7 @@ use crate::{
     conditions::Verdict,
     diagnosis::Finding,
     measurement::Measurement,
+    observed::Observed,
     rds_proxy::RdsProxyStatus,
     report::{Arm, ArmReport, Counts, Inconclusive, Outcome, Report},
     schema,
@@ -265,6 +266,11 @@ impl ConnectionProbeRunStatus {
     /// The reports that are there.
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
         self.workloads.iter().filter_map(|workload| workload.report.as_ref())
+    }
+
+    /// What was seen of sessions that others hold.
+    pub fn observed(&self) -> impl Iterator<Item = &Observed> {
+        self.reports().filter_map(|report| report.observed.as_deref())
     }
 
     /// What the run amounts to if nothing more will come.

@@ -29,6 +29,18 @@ pub fn idle_client_timeout(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Time from one look at sessions to the next.
+pub fn look_interval(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 32,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^([0-9]+(\\\\.[0-9]+)?(m|s|ms))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('1m')",
+            "message": "write an interval from 100ms to 1m, such as 1s",
+        }],
+    })
+}
+
 /// Rungs of a ladder.
 pub fn rungs(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "minItems": 1, "maxItems": 32, "items": duration(generator) })
@@ -62,6 +74,11 @@ pub fn object_key(_: &mut SchemaGenerator) -> Schema {
 /// A point in time with milliseconds.
 pub fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// A few points in time.
+pub fn times(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "maxItems": 8, "items": time(generator) })
 }
 
 /// A list of conditions, merged by type.

@@ -1,7 +1,7 @@
 //! What a probe pod gets to know: one JSON document without credentials.
 
 use crate::{
-    lanes::Schedule,
+    lanes::{self, Schedule},
     measurement::{Client, DEFAULT_CA_KEY, Measurement, Order},
     pattern::{LANES_PER_RUNG, Pattern, millis},
     report::Arm,
@@ -245,6 +245,7 @@ impl WorkloadSettings {
         let pattern = Pattern::new(workload, duration_ms)?;
         let connections = match &pattern {
             Pattern::IdleLadder { rungs_ms, .. } => rungs_ms.len() * LANES_PER_RUNG,
+            Pattern::Observe(_) => 0,
             _ => workload
                 .connections
                 .or(measurement.connections)
@@ -287,9 +288,12 @@ impl WorkloadSettings {
         }
     }
 
-    /// When the last lane is due to end.
+    /// When the last lane is due to end, or a watcher, who has none and watches those of others to their ends.
     #[must_use]
     pub fn last_end(&self) -> Duration {
+        if let Pattern::Observe(_) = self.pattern {
+            return lanes::longest(self.duration());
+        }
         let ends = (0..self.connections).map(|lane| self.schedule(lane).end());
         ends.max().unwrap_or_default()
     }

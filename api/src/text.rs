@@ -14,13 +14,17 @@ use jiff::Timestamp;
 
 mod expectations;
 mod ladder;
+mod observed;
 mod rds_proxy;
+mod sockets;
 mod statement;
 mod waiting;
 
 pub use expectations::*;
 pub use ladder::{ladder, left_out};
+pub use observed::*;
 pub use rds_proxy::*;
+pub use sockets::*;
 pub use statement::{aws_says, instead, pinning_statements, pins};
 pub use waiting::*;
 
@@ -185,10 +189,17 @@ pub fn result(status: &ConnectionProbeRunStatus, verdict: Verdict) -> String {
     if !verdict.measured() && cut == 0 {
         return verdict.as_str().to_owned();
     }
-    match sum(Arm::Control) {
-        (_, 0) => format!("{cut} of {connections} cut"),
-        (control, all) => format!("{cut} of {connections} cut, control {control} of {all}"),
-    }
+    let held = match sum(Arm::Control) {
+        (_, 0) if connections == 0 => None,
+        (_, 0) => Some(format!("{cut} of {connections} cut")),
+        (control, all) => Some(format!("{cut} of {connections} cut, control {control} of {all}")),
+    };
+    let real = status.observed().fold(None, |sum: Option<(i32, i32)>, observed| {
+        let (cut, all) = sum.unwrap_or_default();
+        Some((cut.saturating_add(observed.cut()), all.saturating_add(observed.lives_seen)))
+    });
+    let real = real.map(|(cut, all)| format!("real {cut} of {all} cut"));
+    held.into_iter().chain(real).collect::<Vec<_>>().join("; ")
 }
 
 /// A run that is going on.
@@ -278,8 +289,13 @@ fn repeated(status: &ConnectionProbeRunStatus) -> impl Iterator<Item = String> {
 }
 
 fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
+    let real: String =
+        status.observed().map(|observed| format!(" {}", observed_summary(observed))).collect();
+    if status.reports().all(|report| report.arms.is_empty()) && !real.is_empty() {
+        return format!("Run {number}:{real}");
+    }
     let counted = result(status, Verdict::Measured);
-    match status.first_cut() {
+    let held = match status.first_cut() {
         Some((ms, workload, arm)) => format!(
             "Run {number}: {counted}, the first after {} ({workload}: {}).",
             mmss(ms),
@@ -292,7 +308,8 @@ fn measured(number: i64, status: &ConnectionProbeRunStatus) -> String {
                 bound.map(|ms| format!(", all lived at least {}", mmss(ms))).unwrap_or_default(),
             )
         }
-    }
+    };
+    held + &real
 }
 
 /// The shortest life of a survivor, in milliseconds.

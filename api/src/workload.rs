@@ -11,10 +11,12 @@ use std::time;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.idle), has(self.heartbeat), has(self.idleInTransaction), has(self.activeTransaction), has(self.sessionVariable), has(self.listen), has(self.listenNotify), has(self.pulpWorker), has(self.pulpTask), has(self.slowStatement), has(self.idleLadder)].filter(x, x).size() == 1")
-        .message("write exactly one of idle, heartbeat, idleInTransaction, activeTransaction, sessionVariable, listen, listenNotify, pulpWorker, pulpTask, slowStatement, idleLadder; one without parameters is written with braces, as in `idle: {}`, not `idle:`"),
+    validation = Rule::new("[has(self.idle), has(self.heartbeat), has(self.idleInTransaction), has(self.activeTransaction), has(self.sessionVariable), has(self.listen), has(self.listenNotify), has(self.pulpWorker), has(self.pulpTask), has(self.slowStatement), has(self.idleLadder), has(self.observe)].filter(x, x).size() == 1")
+        .message("write exactly one of idle, heartbeat, idleInTransaction, activeTransaction, sessionVariable, listen, listenNotify, pulpWorker, pulpTask, slowStatement, idleLadder, observe; one without parameters is written with braces, as in `idle: {}`, not `idle:`"),
     validation = Rule::new("!has(self.idleLadder) || !has(self.connections)")
-        .message("idleLadder holds two connections per rung: remove connections, or write fewer rungs")
+        .message("idleLadder holds two connections per rung: remove connections, or write fewer rungs"),
+    validation = Rule::new("!has(self.observe) || !(has(self.connections) || has(self.client) || has(self.tcp))")
+        .message("observe watches what others hold: remove connections, client and tcp")
 )]
 pub struct Workload {
     /// Name of the workload, unique in the probe: a DNS label of at most 40 characters.
@@ -98,6 +100,12 @@ pub struct Workload {
     /// was survived and the shortest that was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_ladder: Option<IdleLadder>,
+
+    /// Holds nothing: watches the sessions of real workers in `pg_stat_activity`, for as long as the other
+    /// workloads take: when each was born, its rhythm, its silences, and how it ended. It asks over the path of
+    /// `control` if there is one. Behind a proxy a session is the proxy's, and its life is not a client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observe: Option<Observe>,
 }
 
 /// Parameters of `idle`.
@@ -238,6 +246,58 @@ pub struct IdleLadder {
     pub rungs: Vec<Duration>,
 }
 
+/// Parameters of `observe`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Observe {
+    /// The role whose sessions are watched: that of Pulp's workers. Give the probe one of its own, or its
+    /// connections are watched too: a member of pg_monitor (or pg_read_all_stats), or the same role, which
+    /// sees no others.
+    #[schemars(length(min = 1, max = 63))]
+    pub user: String,
+
+    /// Only sessions in this database. Absent: in the one that the probe connects to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub database: Option<String>,
+
+    /// Only sessions with this application_name; `\"\"` chooses those without one, as Pulp's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub application_name: Option<String>,
+
+    /// Only sessions from this address or network, as the server sees it: 10.1.2.3, 10.0.0.0/8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 43), regex(pattern = r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$"))]
+    pub address: Option<String>,
+
+    /// Time from one look to the next, 100ms to 1m: 1s when absent. An end is known to lie between two looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::look_interval")]
+    pub interval: Option<Duration>,
+
+    /// See [`StatementDetail`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements: Option<StatementDetail>,
+
+    /// A ConfigMap of the namespace with Pulp's settings (settings.py, or PULP_… variables). Of it, only the
+    /// values of a few settings are read that matter here, such as WORKER_TTL and CONN_MAX_AGE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::object_name")]
+    pub config_map_name: Option<String>,
+}
+
+/// What is kept of statements: Classes when absent (what kind each is, such as Set, Listen, Begin), or Normalised
+/// (their text too, with every literal replaced).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StatementDetail {
+    /// Of what kind each is.
+    #[default]
+    Classes,
+    /// Its text, with every literal replaced.
+    Normalised,
+}
+
 /// What is sent where nothing is written.
 pub(crate) const DEFAULT_STATEMENT: &str = "SELECT 1";
 const DEFAULT_HEARTBEAT: time::Duration = time::Duration::from_secs(60);
@@ -245,6 +305,8 @@ const DEFAULT_HEARTBEAT: time::Duration = time::Duration::from_secs(60);
 const DEFAULT_ACTIVITY: time::Duration = time::Duration::from_secs(120);
 /// A third of Pulp's WORKER_TTL of 30 s.
 const DEFAULT_WORKER: time::Duration = time::Duration::from_secs(10);
+/// Of `observe`.
+const DEFAULT_LOOK: time::Duration = time::Duration::from_secs(1);
 const DEFAULT_WORK: time::Duration = time::Duration::from_secs(60);
 /// Seconds. They lie between the timers that are known: 4 min (Azure), 5 min, 350 s (NLB, NAT gateway,
 /// Network Firewall), 10, 15 and 30 min, 40 min, 45 min.
@@ -276,6 +338,10 @@ impl Workload {
         if let Some(task) = &mut self.pulp_task {
             task.work.get_or_insert(DEFAULT_WORK.min(held / 2).into());
             task.in_transaction.get_or_insert(false);
+        }
+        if let Some(observe) = &mut self.observe {
+            observe.interval.get_or_insert(DEFAULT_LOOK.into());
+            observe.statements.get_or_insert_default();
         }
         if let Some(ladder) = &mut self.idle_ladder
             && ladder.rungs.is_empty()

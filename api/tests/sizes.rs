@@ -79,10 +79,13 @@ fn a_probes_status_has_at_most_8_kib() {
 fn a_runs_status_has_at_most_128_kib() {
     let mut status: ConnectionProbeRunStatus =
         serde_json::from_value(largest_status::<ConnectionProbeRun>('😀')).unwrap();
-    // As the operator reads them from a pod's termination messages.
-    let report = serde_json::to_string(&status.workloads[0].report).unwrap();
-    let report = Report::parse(&report).unwrap();
-    status.workloads.iter_mut().for_each(|workload| workload.report = Some(report.clone()));
+    // As the operator reads them from a pod's termination messages: of lanes, or of a watcher, who has none.
+    let watcher = status.workloads[0].report.clone().unwrap();
+    let lanes = Report { observed: None, ..watcher.clone() };
+    for (i, workload) in status.workloads.iter_mut().enumerate() {
+        let report = serde_json::to_string(if i % 2 == 0 { &lanes } else { &watcher }).unwrap();
+        workload.report = Some(Report::parse(&report).unwrap());
+    }
     let inventory = serde_json::to_string(&status.inventory).unwrap();
     status.inventory = Some(Inventory::parse(&inventory).unwrap());
     let proxy = status.rds_proxy.as_mut().unwrap();

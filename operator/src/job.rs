@@ -7,6 +7,7 @@ use api::{
     names::{
         self, ATTEMPT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PROBE_ANNOTATION, PROBE_LABEL, RUN_LABEL,
     },
+    pattern::Pattern,
     pod_template::PodTemplate,
     settings::{CaKind, Invalid, TargetSettings, WorkloadSettings},
 };
@@ -339,11 +340,15 @@ fn resources(requested: &str, limit: &str) -> ResourceRequirements {
     }
 }
 
-/// The arms' Secrets, client certificates and CAs, as optional volumes: the API server never shows
+/// The arms' Secrets, client certificates and CAs, and Pulp's settings, as optional volumes: the API server never shows
 /// why a mount fails, and the probe can name the keys that it saw and wanted.
 fn mounts(settings: &Settings) -> Vec<(Volume, VolumeMount)> {
     let mut objects: Vec<(CaKind, &str)> = Vec::new();
-    for object in settings.arms().flat_map(|(_, target)| objects_of(target)) {
+    let watched = settings.workloads.iter().filter_map(|workload| match &workload.pattern {
+        Pattern::Observe(watched) => Some((CaKind::ConfigMap, watched.config_map.as_deref()?)),
+        _ => None,
+    });
+    for object in settings.arms().flat_map(|(_, target)| objects_of(target)).chain(watched) {
         if !objects.contains(&object) {
             objects.push(object);
         }

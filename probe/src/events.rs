@@ -1,8 +1,9 @@
 //! One JSON line on standard output for each thing that happens: never for a heartbeat.
 
-use crate::connect::Phases;
+use crate::{connect::Phases, observe::watch::Happened};
 use api::{
     close_form::CloseForm,
+    observed::{Life, Worker},
     report::{Arm, Inconclusive, LaneEnd, Outcome, Problem, Report, Server},
 };
 use jiff::Timestamp;
@@ -101,6 +102,23 @@ pub enum Event<'a> {
         /// By how many milliseconds, back if negative.
         ms: i64,
     },
+    /// A session that is watched came.
+    SessionBorn {
+        /// What is known of it.
+        life: &'a Life,
+    },
+    /// A session that is watched ended.
+    SessionEnded {
+        /// All of its life.
+        life: &'a Life,
+    },
+    /// A worker's row went.
+    WorkerGone {
+        /// The row.
+        worker: &'a Worker,
+    },
+    /// The server of the watched sessions was started anew.
+    ServerRestarted,
     /// The workload has ended.
     Report {
         /// The whole of it.
@@ -128,6 +146,19 @@ pub struct Story<'a> {
     /// The rest.
     #[serde(flatten)]
     pub end: &'a LaneEnd,
+}
+
+impl<'a> Event<'a> {
+    /// What happened to a session that is watched.
+    #[must_use]
+    pub fn of(happened: &'a Happened) -> Self {
+        match happened {
+            Happened::Born(life) => Self::SessionBorn { life },
+            Happened::Ended(life) => Self::SessionEnded { life },
+            Happened::WorkerGone(worker) => Self::WorkerGone { worker },
+            Happened::Restarted => Self::ServerRestarted,
+        }
+    }
 }
 
 impl Line<'_> {

@@ -8,6 +8,7 @@ use crate::{
     end::End,
     exit::Exit,
     lane::{self, Course},
+    observe::{self, Watcher},
     reconnect::Reconnector,
     reporter::Reporter,
     run::Setup,
@@ -19,6 +20,7 @@ use crate::{
 };
 use api::{
     measurement::Order,
+    pattern::{Pattern, Watched},
     report::{Arm, Inconclusive, Problem, ProblemReason},
     settings::{Settings, TargetSettings, WorkloadSettings},
 };
@@ -104,6 +106,12 @@ impl Hold<'_> {
         let start = Instant::now();
         for (workload, reporter) in workloads {
             reporter.started(&self.settings.run, workload.connections, workload.duration_ms, start);
+            if let Pattern::Observe(watched) = &workload.pattern {
+                if let Some(watcher) = self.watcher(watched, workload, arms, observer, reporter) {
+                    lanes.spawn(watcher.run(start + workload.last_end()));
+                }
+                continue;
+            }
             for (arm, path) in arms {
                 let observer = Observer { meter: reporter.meter(*arm), ..observer.clone() };
                 let name = format!("{}_{}_{}", self.settings.run, workload.name, arm.as_str());
@@ -172,6 +180,32 @@ impl Hold<'_> {
             () = ended => {}
         }
         failed
+    }
+
+    /// The watcher of a workload that holds nothing: it asks over the path that is nearest to the server.
+    fn watcher(
+        &self,
+        watched: &Watched,
+        workload: &WorkloadSettings,
+        arms: &[(Arm, Arc<Path>)],
+        observer: &Observer,
+        reporter: &Arc<Reporter>,
+    ) -> Option<Watcher> {
+        let (arm, path) = arms.last()?;
+        let observer = Observer {
+            answer_timeout: observe::ANSWER_TIMEOUT,
+            meter: Arc::default(),
+            ..observer.clone()
+        };
+        Some(Watcher {
+            watched: watched.clone(),
+            arm: *arm,
+            dialer: Dialer { manner: Manner::Raw, ..Dialer::new(path, workload, observer) },
+            reporter: Arc::clone(reporter),
+            mounts: self.setup.mounts.clone(),
+            clock: reporter.clock(),
+            stop: self.stop.clone(),
+        })
     }
 
     /// Ends all lanes before they began.

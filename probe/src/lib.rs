@@ -14,6 +14,7 @@
 //!   is to be had afterwards.
 //! - [`announcer`], [`heard`]: what those that listen are told, and what they hear.
 //! - [`inventory`]: the timers on the way, read once before a run.
+//! - [`sockets`]: other processes' connections, as their kernel sees them.
 //! - [`end`], [`recorder`], [`reporter`], [`events`], [`termination`], [`http`]: what is told; [`voice`],
 //!   [`screen`], [`progress`]: to a person. [`scrub`]: and what is not.
 //!
@@ -41,6 +42,7 @@ pub mod life;
 pub mod link;
 pub mod meter;
 pub mod mounts;
+pub mod observe;
 pub mod password;
 pub mod problem;
 pub mod progress;
@@ -51,6 +53,7 @@ pub mod run;
 pub mod screen;
 pub mod scrub;
 pub mod session;
+pub mod sockets;
 pub mod stall;
 pub mod stop;
 pub mod target;

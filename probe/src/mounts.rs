@@ -51,6 +51,12 @@ impl Mounts {
             iam_socket: self.iam_socket.clone(),
         }
     }
+
+    /// A ConfigMap.
+    #[must_use]
+    pub fn config_map(&self, name: &str) -> Keys {
+        read_folder(&self.config_maps.join(name))
+    }
 }
 
 /// The files of a folder. Files that are no text hold nothing for us, such as Java key stores;

@@ -3,6 +3,7 @@
 use crate::{clock::Clock, end::End, heard::Fate, meter::Meter, reconnect::Attempt};
 use api::{
     lifetime::ms,
+    observed::Observed,
     report::{Arm, Counts, LaneEnd, Lapses, Report, Server, TcpTimers},
 };
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ pub struct Recorder {
     arms: Vec<ArmRecord>,
     stalls: Option<Lapses>,
     clock_steps: Option<Lapses>,
+    observed: Option<Box<Observed>>,
     /// When the last lane of those that have ended did.
     last_end: Option<Instant>,
 }
@@ -43,6 +45,7 @@ impl Recorder {
             arms: arms.iter().map(|arm| ArmRecord::new(*arm, connections)).collect(),
             stalls: None,
             clock_steps: None,
+            observed: None,
             last_end: None,
         }
     }
@@ -113,6 +116,11 @@ impl Recorder {
         Lapses::add(&mut self.clock_steps, ms.abs());
     }
 
+    /// What a watcher has seen so far.
+    pub fn observed(&mut self, observed: Observed) {
+        self.observed = Some(Box::new(observed));
+    }
+
     /// A lane ended. Returns what is told of it alone.
     pub fn ended(&mut self, arm: Arm, lane: usize, end: End) -> LaneEnd {
         let told = arm::told(self.clock, lane, &end);
@@ -143,6 +151,7 @@ impl Recorder {
             arms: self.arms.iter().map(ArmRecord::report).collect(),
             stalls: self.stalls,
             clock_steps: self.clock_steps,
+            observed: self.observed.clone(),
             problem: None,
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     events::{Event, Story},
     heard::{Fate, Sent},
     meter::Meter,
+    observe::watch::Happened,
     reconnect::Attempt,
     recorder::Recorder,
     termination::TerminationMessage,
@@ -18,6 +19,7 @@ use crate::{
 };
 use api::{
     lifetime::ms,
+    observed::Observed,
     report::{Arm, Outcome, Problem, Report},
 };
 use std::{
@@ -70,6 +72,12 @@ impl Reporter {
         }
     }
 
+    /// The clock by which it tells.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Looks at the record.
     pub fn look<T>(&self, look: impl FnOnce(&Recorder) -> T) -> T {
         self.with(|state| look(&state.recorder))
@@ -104,6 +112,22 @@ impl Reporter {
             let suspended_ms = Some(ms(suspended)).filter(|ms| *ms > 0);
             self.print(now, Event::Stalled { ms: ms(length), suspended_ms });
         }
+    }
+
+    /// What happened to sessions that are watched.
+    pub fn observed_now(&self, happened: &[Happened], now: Instant) {
+        for happened in happened {
+            self.print(now, Event::of(happened));
+        }
+    }
+
+    /// What a watcher has seen so far.
+    pub fn observed(&self, observed: Observed, now: Instant) {
+        self.with(|state| {
+            state.recorder.observed(observed);
+            state.stale = true;
+            state.write_if_due(now);
+        });
     }
 
     /// The wall clock was set by so many milliseconds.

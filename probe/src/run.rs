@@ -16,6 +16,7 @@ use crate::{
 };
 use api::{
     measurement::Order,
+    pattern::Pattern,
     report::{Arm, Inconclusive, Problem, Report},
     settings::{Settings, WorkloadSettings},
 };
@@ -62,7 +63,10 @@ pub async fn run(
     let subjects: Vec<Subject> = match &chosen {
         Ok((settings, workloads)) => {
             let arms: Vec<Arm> = settings.arms().map(|(arm, _)| arm).collect();
-            let subject = |w: &WorkloadSettings| (w.name.clone(), arms.clone(), w.connections);
+            let subject = |w: &WorkloadSettings| match w.pattern {
+                Pattern::Observe(_) => (w.name.clone(), Vec::new(), 0),
+                _ => (w.name.clone(), arms.clone(), w.connections),
+            };
             workloads.iter().map(subject).collect()
         }
         // Whose settings can't be read has no name, but a report.

@@ -81,6 +81,10 @@ fn words(event: &Event<'_>) -> Option<String> {
         Event::Reconnect { arm, after_ms, failure: Some(why), .. } => {
             format!("no new connection{} {after_ms} ms after the cut: {why}", text::beside(*arm))
         }
+        Event::SessionBorn { life } => text::session_born(life),
+        Event::SessionEnded { life } => text::session_ended(life),
+        Event::WorkerGone { worker } => text::worker_gone(worker),
+        Event::ServerRestarted => "the server was started anew".to_owned(),
         Event::Ended(Story { outcome: Outcome::Survived, .. })
         | Event::Ended(Story { reason: Some(Inconclusive::Interrupted), .. })
         | Event::Started { .. }

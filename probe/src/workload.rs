@@ -69,6 +69,8 @@ pub async fn hold(order: Order<'_>, held: &mut Held) -> Result<(), Ended> {
         }
         Pattern::SlowStatement => slow_statement::hold(held, end).await,
         Pattern::IdleLadder { rungs_ms, .. } => idle_ladder::hold(held, end, rungs_ms, lane).await,
+        // It has no lanes: see `crate::observe`.
+        Pattern::Observe(_) => Ok(()),
     }
 }
 
@@ -94,7 +96,8 @@ pub fn farewell(pattern: &Pattern, name: &str) -> Option<String> {
         | Pattern::PulpTask { in_transaction: false, .. }
         | Pattern::PulpWorker { listen: false, .. }
         | Pattern::SlowStatement
-        | Pattern::IdleLadder { .. } => None,
+        | Pattern::IdleLadder { .. }
+        | Pattern::Observe(_) => None,
         Pattern::IdleInTransaction { .. }
         | Pattern::ActiveTransaction { .. }
         | Pattern::PulpTask { .. } => Some(ROLLBACK.to_owned()),

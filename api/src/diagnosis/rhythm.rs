@@ -56,7 +56,8 @@ impl Rhythm {
             | Pattern::SessionVariable
             | Pattern::Listen
             | Pattern::IdleInTransaction { .. }
-            | Pattern::SlowStatement => (silent, silent),
+            | Pattern::SlowStatement
+            | Pattern::Observe(_) => (silent, silent),
             Pattern::Heartbeat { interval_ms, .. }
             | Pattern::ActiveTransaction { interval_ms, .. }
             | Pattern::PulpWorker { interval_ms, .. } => {

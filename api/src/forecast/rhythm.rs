@@ -33,7 +33,8 @@ impl Rhythm {
             length_ms,
         };
         match &workload.pattern {
-            Pattern::Idle => beats(0, 0, length_ms),
+            // What a watcher sends is no lane's.
+            Pattern::Idle | Pattern::Observe(_) => beats(0, 0, length_ms),
             Pattern::SessionVariable
             | Pattern::SlowStatement
             | Pattern::Listen

@@ -9,7 +9,7 @@ use std::time;
 /// A rule, for the value that it stands beside.
 type Rule = fn(&Value) -> bool;
 
-const RULES: [(&str, Rule); 21] = [
+const RULES: [(&str, Rule); 23] = [
     ("write a duration from", is_duration),
     ("write either preset or workloads", |probe| {
         has(probe, "/spec/preset") != has(probe, "/spec/workloads")
@@ -36,6 +36,14 @@ const RULES: [(&str, Rule); 21] = [
     ("idleLadder holds", |workload| {
         !has(workload, "/idleLadder") || !has(workload, "/connections")
     }),
+    ("observe watches", |workload| {
+        let held = ["/connections", "/client", "/tcp"];
+        !has(workload, "/observe") || !held.into_iter().any(|field| has(workload, field))
+    }),
+    ("write an interval from", |value| {
+        let text = value.as_str().unwrap_or_default();
+        matches(r"^([0-9]+(\.[0-9]+)?(m|s|ms))+$", text) && is_between(value, 100, 60_000)
+    }),
     ("a statement of your own", |member| {
         !has(member, "/statement") || member["allowLongTransactions"] == true
     }),
@@ -55,7 +63,7 @@ const RULES: [(&str, Rule); 21] = [
     }),
     ("write whole seconds from 1s to 8h", |value| {
         let whole = matches(r"^([0-9]+(h|m|s))+$", value.as_str().unwrap_or_default());
-        whole && is_between(value, 1, 8 * 3600)
+        whole && is_between(value, 1000, 8 * 3_600_000)
     }),
     ("write allowModify: true", |change| change["allowModify"] == true || change["dryRun"] == true),
     ("auth AwsIam signs", |probe| has(probe, "/spec/rdsProxy") || !signs_in_by_iam(probe)),
@@ -104,12 +112,12 @@ fn signs_in_by_iam(probe: &Value) -> bool {
 
 fn is_duration(value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
-    matches(r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$", text) && is_between(value, 1, 24 * 3600)
+    matches(r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$", text) && is_between(value, 1000, 24 * 3_600_000)
 }
 
-/// Whether it is a duration between these, in seconds.
+/// Whether it is a duration between these, in milliseconds.
 fn is_between(value: &Value, least: u64, most: u64) -> bool {
-    let bounds = time::Duration::from_secs(least)..=time::Duration::from_secs(most);
+    let bounds = time::Duration::from_millis(least)..=time::Duration::from_millis(most);
     let duration = value.as_str().unwrap_or_default().parse::<Duration>();
     duration.is_ok_and(|duration| bounds.contains(&duration.into()))
 }

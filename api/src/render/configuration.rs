@@ -24,6 +24,9 @@ const ASKED: [&str; 4] = [
     "tcp_keepalives_interval",
 ];
 
+/// What the plan asks of Pulp.
+const ASKED_OF_PULP: [&str; 4] = ["heartbeat interval", "CONN_MAX_AGE", "TIME_ZONE", "pulpcore"];
+
 pub(super) const TITLE: &str = "Configuration";
 
 pub(super) fn section(story: &Story<'_>) -> Section {
@@ -47,9 +50,24 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     lines.extend(
         interval.map(|s| format!("- Worker heartbeat interval: {s} s, as it was measured")),
     );
-    lines.push("- Django CONN_MAX_AGE, time zone setting: not read, they are Pulp's".to_owned());
+    lines.extend(worker_facts(story));
     let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
     Section { title: TITLE, blocks: vec![Block::Verbatim(lines.join("\n"))] }
+}
+
+/// Pulp's settings as a watcher saw them, and which it did not: nothing is filled in.
+fn worker_facts(story: &Story<'_>) -> Vec<String> {
+    let facts: Vec<_> = story.status.observed().flat_map(|observed| &observed.facts).collect();
+    let seen = facts.iter().map(|fact| format!("- {}: {} ({})", fact.name, fact.value, fact.seen));
+    let unseen: Vec<_> = ASKED_OF_PULP
+        .iter()
+        .filter(|asked| !facts.iter().any(|fact| fact.name == **asked))
+        .copied()
+        .collect();
+    let unseen = (!unseen.is_empty()).then(|| {
+        format!("- {}: not seen (observe.configMapName reads them from a ConfigMap)", unseen.join(", "))
+    });
+    seen.chain(unseen).collect()
 }
 
 /// What AWS told of a proxy, and what it did not.

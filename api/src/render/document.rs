@@ -1,6 +1,6 @@
 //! What a report says, whatever it is written in.
 
-use super::{Story, configuration, evidence, expectations, findings, gaps, rds_proxy, results};
+use super::{Story, configuration, evidence, expectations, findings, gaps, observed, rds_proxy, results};
 use crate::text;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -41,6 +41,7 @@ impl Document {
             Some(results::section(story)),
             expectations::section(story),
             findings::section(story),
+            observed::section(story),
             rds_proxy::section(story),
             evidence::section(story),
             Some(configuration::section(story)),

@@ -28,6 +28,7 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     }));
     gaps.extend(story.workloads().filter_map(|(result, _)| interrupted(result)));
     gaps.extend(story.arms().filter_map(|(name, arm)| unsaid(&name, arm)));
+    gaps.extend(story.status.observed().flat_map(|observed| observed.missing.iter().cloned()));
     gaps.extend(survivors(story));
     gaps.extend(longest(story));
     gaps.extend(no_control(story));

@@ -32,6 +32,11 @@ impl Report {
     pub fn bound(&mut self) {
         shorten(&mut self.workload, 40);
         self.problem.iter_mut().for_each(|problem| shorten(&mut problem.message, 600));
+        if let Some(observed) = &mut self.observed {
+            // A watcher holds nothing.
+            self.arms.clear();
+            observed.bound();
+        }
         self.arms.truncate(2);
         self.arms.iter_mut().for_each(ArmReport::bound);
         self.list_lanes(MAX_LANES, |_| true);
@@ -79,6 +84,9 @@ impl Report {
         }
         if self.too_large() {
             self.arms.iter_mut().for_each(ArmReport::forget_what_is_beside);
+        }
+        while self.too_large() && self.observed.as_mut().is_some_and(|observed| observed.give_way())
+        {
         }
     }
 

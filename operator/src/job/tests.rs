@@ -67,6 +67,21 @@ fn a_second_attempt_holds_only_what_is_repeated() {
 }
 
 #[test]
+fn pulps_settings_are_mounted_for_whoever_watches_its_workers() {
+    let observe = json!({ "user": "pulp", "configMapName": "pulp-settings" });
+    let run = run(json!({
+        "target": { "secretName": "pulp-db" },
+        "workloads": [{ "name": "workers", "observe": observe }],
+    }));
+    let pod = job(&run, 1, &[0], None).unwrap().spec.unwrap().template.spec.unwrap();
+    let volume = &pod.volumes.unwrap()[1];
+    let source = volume.config_map.as_ref().unwrap();
+    assert_eq!((source.name.as_str(), source.optional), ("pulp-settings", Some(true)));
+    let mounts = pod.containers[0].volume_mounts.as_ref().unwrap();
+    assert_eq!(mounts[1].mount_path, "/etc/connection-probe/config-maps/pulp-settings");
+}
+
+#[test]
 fn the_job_that_asks_aws() {
     let run = run(json!({
         "target": { "secretName": "pulp-db", "host": "pulp.proxy-x.example" },

@@ -22,9 +22,8 @@ struct Answer {
     rows: Vec<Row>,
 }
 
-/// So many rows of an answer are kept. None that we ask for is longer: PgBouncer's SHOW CONFIG has a
-/// hundred.
-const MAX_ROWS: usize = 500;
+/// So many rows of an answer are kept: more than a server has sessions (and PgBouncer's SHOW CONFIG has a hundred).
+const MAX_ROWS: usize = 10_000;
 
 impl Session {
     /// Sends a statement that may take `length` as the client does, and waits for its answer: the

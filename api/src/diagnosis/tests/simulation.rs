@@ -201,6 +201,7 @@ fn acts(workload: &WorkloadSettings, lane: usize, dice: &mut Dice) -> (i64, Vec<
             acts.push((worked, Act::Ask));
         }
         Pattern::SlowStatement => acts.push((begin, Act::Sleep)),
+        Pattern::Observe(_) => {}
         Pattern::IdleLadder { rungs_ms, .. } => {
             let silent = end - i64::try_from(rungs_ms[lane / LANES_PER_RUNG]).unwrap();
             let beat = rungs_ms.iter().min().unwrap() / 2;

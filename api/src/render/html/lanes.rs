@@ -193,6 +193,7 @@ fn busy(settings: &WorkloadSettings, lane: usize) -> i64 {
             | Pattern::SessionVariable
             | Pattern::Listen
             | Pattern::ListenNotify { .. }
-            | Pattern::SlowStatement => 0,
+            | Pattern::SlowStatement
+            | Pattern::Observe(_) => 0,
         }
 }

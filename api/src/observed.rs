@@ -1,0 +1,162 @@
+//! What a watcher saw of sessions that others hold: of real workers.
+//!
+//! The view is the server's (`pg_stat_activity`, PostgreSQL docs "The Cumulative Statistics System"). Behind a proxy or
+//! a pooler a session is the proxy's: its address is the proxy's, and one session may serve many clients, one after
+//! the other. A pooler in session mode sends `DISCARD ALL` when a client has gone; there the life ends, and another
+//! one may begin.
+
+use crate::{
+    lifetime::Spread,
+    report::{Arm, shorten},
+    schema,
+    statement::Statements,
+};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod fate;
+mod fit;
+mod life;
+mod worker;
+
+pub use fate::{Evidence, Fate, RowSeen, TaskSeen};
+pub use life::{Life, LifeEnd, Role, State};
+pub use worker::{Fact, SETTINGS, Worker, facts_of};
+
+/// What a watcher saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// Over which path it asked.
+    pub arm: Arm,
+    /// Milliseconds from one look to the next, as was asked for.
+    pub interval_ms: i64,
+    /// When it first looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub first_look: Option<Timestamp>,
+    /// When it last looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub last_look: Option<Timestamp>,
+    /// What looking cost.
+    pub cost: WatchCost,
+    /// What could not be read, and what would change that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 6), inner(length(max = 200)))]
+    pub missing: Vec<String>,
+    /// From how many addresses sessions came.
+    pub addresses: i32,
+    /// How many lives were seen in all.
+    pub lives_seen: i32,
+    /// How many of them went on when it last looked.
+    pub alive: i32,
+    /// When the server was started anew meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::times")]
+    pub restarts: Vec<Timestamp>,
+    /// What became of lives that ended, those of most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 24))]
+    pub fates: Vec<FateCount>,
+    /// Single lives, those first that tell most: as many as fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub lives: Vec<Life>,
+    /// The workers' own rows in core_appstatus (core_worker before pulpcore 3.90), where they may be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub workers: Vec<Worker>,
+    /// How many rows of workers were seen in all.
+    #[serde(default)]
+    pub workers_seen: i32,
+    /// Statements that pin a session of RDS Proxy, from pg_stat_statements before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements: Option<Statements>,
+    /// Pulp's settings, as far as they were seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub facts: Vec<Fact>,
+}
+
+/// What looking cost, and how far it can be relied on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchCost {
+    /// Looks that were answered.
+    pub looks: i64,
+    /// Looks that were not: the watcher had to connect anew.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub failed: i64,
+    /// The longest time between two looks, in milliseconds: no end is known better than to this in its worst place.
+    pub longest_gap_ms: i64,
+    /// Statements that were sent.
+    pub queries: i64,
+    /// From question to answer of a look, in microseconds: the median of the last 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median_us: Option<i64>,
+    /// The longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_us: Option<i64>,
+}
+
+/// Lives that ended alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FateCount {
+    /// What they were.
+    pub role: Role,
+    /// What became of them.
+    pub fate: Fate,
+    /// How long they lived, as far as the server knows when they were born.
+    pub lived: Spread,
+    /// How long they had been silent at the end.
+    pub silence: Spread,
+}
+
+impl Observed {
+    /// Whether it says something: it could look, and saw somebody.
+    #[must_use]
+    pub fn is_conclusive(&self) -> bool {
+        self.cost.looks > 1 && self.lives_seen > 0
+    }
+
+    /// How many sessions were cut, as far as that is known.
+    #[must_use]
+    pub fn cut(&self) -> i32 {
+        let cut = |count: &&FateCount| matches!(count.fate, Fate::CutIdle | Fate::CutActive);
+        self.fates.iter().filter(cut).map(|count| count.lived.n).sum()
+    }
+
+    /// How many lives of this role met this fate.
+    #[must_use]
+    pub fn count(&self, role: Role, fate: Fate) -> i32 {
+        self.fates(role, fate).map_or(0, |count| count.lived.n)
+    }
+
+    /// Lives of this role that met this fate.
+    #[must_use]
+    pub fn fates(&self, role: Role, fate: Fate) -> Option<&FateCount> {
+        self.fates.iter().find(|count| count.role == role && count.fate == fate)
+    }
+
+    /// Keeps within the bounds of the schema.
+    pub fn bound(&mut self) {
+        self.missing.truncate(6);
+        self.missing.iter_mut().for_each(|text| shorten(text, 200));
+        self.restarts.truncate(8);
+        self.fates.truncate(24);
+        self.lives.truncate(64);
+        self.lives.iter_mut().for_each(Life::bound);
+        self.workers.truncate(64);
+        self.workers.iter_mut().for_each(Worker::bound);
+        self.facts.truncate(16);
+        self.facts.iter_mut().for_each(Fact::bound);
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none_at_all(n: &i64) -> bool {
+    *n == 0
+}

@@ -1,0 +1,166 @@
+//! What became of a session that ended, from what was seen around its end. Pure.
+//!
+//! The server does not say why a session went, and from pg_stat_activity a cut looks like a client that left. What
+//! tells them apart is what a worker does besides: one that leaves in order deletes its row first (pulpcore,
+//! `tasking/worker.py`), one whose row was deleted goes on until its next heartbeat finds that out, and one that is
+//! cut, or killed, leaves its row behind. A task that has ended is no longer in state `running`.
+
+use super::{Role, State};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What became of a session. More may be added: clients must tolerate unknown values.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Fate {
+    /// It went while it was idle, and its worker or task had not ended: cut, or its process was killed. Its
+    /// socket tells which (`kubectl cprobe watch-workers`).
+    CutIdle,
+    /// The same, while it ran a statement or had a transaction open.
+    CutActive,
+    /// Its worker left in order: it deleted its row and went. Or a pooler saw its client go.
+    Left,
+    /// Its worker's row was gone before, and the next heartbeat found that out: no network did it.
+    RowDeleted,
+    /// Its task ended.
+    TaskEnded,
+    /// The server was started anew meanwhile.
+    ServerRestarted,
+    /// What was seen does not tell.
+    Unknown,
+}
+
+/// What was seen around an end.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    /// What it was.
+    pub role: Role,
+    /// In which state it was last seen.
+    pub state: State,
+    /// The server was started anew between the looks.
+    pub restarted: bool,
+    /// The session lives on, and was reset by a pooler: its client has gone.
+    pub reset: bool,
+    /// What became of its worker's row.
+    pub row: RowSeen,
+    /// What became of its task.
+    pub task: TaskSeen,
+}
+
+/// What was seen of a worker's row around the end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowSeen {
+    /// No row could be read, or none belongs to this session.
+    Unknown,
+    /// It stayed.
+    Stayed,
+    /// It went, and with it or right after it the session, which did nothing in between.
+    WentTogether,
+    /// It went, and the session lived on for a while.
+    WentBefore,
+}
+
+/// What was seen of a task around the end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskSeen {
+    /// No task could be read, or none belongs to this session.
+    Unknown,
+    /// It went on.
+    Running,
+    /// It had been completed.
+    Completed,
+    /// It had failed or been cancelled: which came first, that or the end of the session, its log tells.
+    Failed,
+}
+
+impl Fate {
+    /// Judges an end.
+    #[must_use]
+    pub fn of(evidence: &Evidence) -> Self {
+        let Evidence { role, state, restarted, reset, row, task } = *evidence;
+        let cut = match state {
+            State::Idle | State::Hidden => Self::CutIdle,
+            State::Active | State::InTransaction => Self::CutActive,
+        };
+        if restarted && !reset {
+            return Self::ServerRestarted;
+        }
+        match (role, row, task) {
+            (Role::Task, _, TaskSeen::Completed) => Self::TaskEnded,
+            (Role::Task, _, TaskSeen::Running) => cut,
+            (Role::Task, _, TaskSeen::Failed) => Self::Unknown,
+            (Role::Main, RowSeen::WentTogether, _) => Self::Left,
+            (Role::Main, RowSeen::WentBefore, _) => Self::RowDeleted,
+            (Role::Main, RowSeen::Stayed, _) => cut,
+            _ if reset => Self::Left,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The word as it stands in statuses and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CutIdle => "CutIdle",
+            Self::CutActive => "CutActive",
+            Self::Left => "Left",
+            Self::RowDeleted => "RowDeleted",
+            Self::TaskEnded => "TaskEnded",
+            Self::ServerRestarted => "ServerRestarted",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIN: Evidence = Evidence {
+        role: Role::Main,
+        state: State::Idle,
+        restarted: false,
+        reset: false,
+        row: RowSeen::Unknown,
+        task: TaskSeen::Unknown,
+    };
+
+    #[test]
+    fn a_worker_that_is_cut_leaves_its_row_and_one_that_leaves_takes_it_along() {
+        let fate = |row| Fate::of(&Evidence { row, ..MAIN });
+        assert_eq!(fate(RowSeen::Stayed), Fate::CutIdle);
+        assert_eq!(fate(RowSeen::WentTogether), Fate::Left);
+        assert_eq!(fate(RowSeen::WentBefore), Fate::RowDeleted);
+        assert_eq!(fate(RowSeen::Unknown), Fate::Unknown, "a guess is no fate");
+        let busy = Evidence { row: RowSeen::Stayed, state: State::InTransaction, ..MAIN };
+        assert_eq!(Fate::of(&busy), Fate::CutActive);
+    }
+
+    #[test]
+    fn a_pooler_that_resets_a_session_saw_its_client_go_and_the_row_tells_whether_by_itself() {
+        let reset = Evidence { reset: true, ..MAIN };
+        assert_eq!(Fate::of(&reset), Fate::Left);
+        assert_eq!(Fate::of(&Evidence { row: RowSeen::Stayed, ..reset }), Fate::CutIdle);
+        // The server was restarted earlier, and this session is a new one.
+        assert_eq!(Fate::of(&Evidence { restarted: true, ..reset }), Fate::Left);
+    }
+
+    #[test]
+    fn a_task_that_goes_on_was_cut_and_one_that_failed_at_the_same_moment_is_not_judged() {
+        let task = Evidence { role: Role::Task, row: RowSeen::Stayed, ..MAIN };
+        let fate = |seen| Fate::of(&Evidence { task: seen, ..task });
+        assert_eq!(fate(TaskSeen::Running), Fate::CutIdle);
+        assert_eq!(fate(TaskSeen::Completed), Fate::TaskEnded);
+        assert_eq!(fate(TaskSeen::Failed), Fate::Unknown);
+        assert_eq!(fate(TaskSeen::Unknown), Fate::Unknown);
+    }
+
+    #[test]
+    fn a_restart_of_the_server_explains_every_end() {
+        for (role, row) in [(Role::Main, RowSeen::Stayed), (Role::Task, RowSeen::Unknown)] {
+            let evidence = Evidence { restarted: true, role, row, ..MAIN };
+            assert_eq!(Fate::of(&evidence), Fate::ServerRestarted);
+        }
+    }
+}

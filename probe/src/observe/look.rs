@@ -1,0 +1,143 @@
+//! What one look tells: rows of the server's, parsed. Times are milliseconds of the Unix epoch by the server's clock,
+//! those of workers and tasks by their own.
+
+use super::questions::Readable;
+use crate::wire::Row;
+use api::observed::State;
+
+/// One look.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// When the server answered.
+    pub at_ms: i64,
+    /// When the server was started.
+    pub server_started_ms: i64,
+    /// The sessions that were chosen.
+    pub sessions: Vec<Session>,
+    /// The workers' rows, where they may be read.
+    pub workers: Option<Vec<WorkerRow>>,
+    /// Tasks that are running, where they may be read.
+    pub running: Option<Vec<Task>>,
+    /// Tasks that are no longer running, each with whether it was completed.
+    pub ended: Vec<(String, bool)>,
+}
+
+/// A session.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// Process id of the server's process.
+    pub pid: i32,
+    /// When it was opened, in microseconds: with the pid it says which session it is. 0 where it is hidden.
+    pub opened_us: i64,
+    /// When its last statement began.
+    pub query_ms: Option<i64>,
+    /// When its state last changed.
+    pub changed_ms: Option<i64>,
+    /// When its transaction began, if one is open.
+    pub transaction_ms: Option<i64>,
+    /// Its state.
+    pub state: State,
+    /// What it waits for.
+    pub wait: Option<String>,
+    /// Its client's address.
+    pub address: Option<String>,
+    /// The beginning of its last statement.
+    pub query: String,
+}
+
+/// A worker's row.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerRow {
+    /// Its key.
+    pub id: String,
+    /// `pid@host`.
+    pub name: String,
+    /// Its last heartbeat.
+    pub beat_ms: i64,
+    /// How long it lives without one, in milliseconds.
+    pub ttl_ms: Option<i64>,
+    /// The version of pulpcore that it runs.
+    pub version: Option<String>,
+}
+
+/// A running task.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// Its key.
+    pub id: String,
+    /// When it was started.
+    pub started_ms: Option<i64>,
+    /// The key of the worker that runs it (pulpcore 3.89 and later).
+    pub worker: Option<String>,
+}
+
+impl Look {
+    /// The sessions of a look. The first row has the server's times even where there is no session.
+    #[must_use]
+    pub fn of(rows: &[Row]) -> Option<Self> {
+        let first = rows.first()?;
+        Some(Self {
+            at_ms: number(first, 0)?,
+            server_started_ms: number(first, 1)?,
+            sessions: rows.iter().filter_map(Session::of).collect(),
+            ..Self::default()
+        })
+    }
+}
+
+impl Session {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self {
+            pid: i32::try_from(number(row, 2)?).ok()?,
+            opened_us: number(row, 3).unwrap_or_default(),
+            query_ms: number(row, 4),
+            changed_ms: number(row, 5),
+            transaction_ms: number(row, 6),
+            state: State::of(text(row, 7)),
+            wait: text(row, 8).map(str::to_owned),
+            address: text(row, 9).map(str::to_owned),
+            query: text(row, 10).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl WorkerRow {
+    pub(super) fn of(row: &Row) -> Option<Self> {
+        Some(Self {
+            id: text(row, 0)?.to_owned(),
+            name: text(row, 1)?.to_owned(),
+            beat_ms: number(row, 2)?,
+            ttl_ms: number(row, 3),
+            version: text(row, 4).and_then(version),
+        })
+    }
+}
+
+impl Task {
+    pub(super) fn of(row: &Row) -> Option<Self> {
+        let id = text(row, 0)?.to_owned();
+        Some(Self { id, started_ms: number(row, 1), worker: text(row, 2).map(str::to_owned) })
+    }
+}
+
+impl Readable {
+    /// Which columns may be read: rows of table and column.
+    pub(super) fn of(rows: &[Row]) -> Self {
+        let column = |row: &Row| Some((text(row, 0)?.to_owned(), text(row, 1)?.to_owned()));
+        Self(rows.iter().filter_map(column).collect())
+    }
+}
+
+/// The version of pulpcore in an hstore of versions, as text: `"core"=>"3.123.1", …`.
+fn version(text: &str) -> Option<String> {
+    let (_, after) = text.split_once("\"core\"=>\"")?;
+    after.split_once('"').map(|(version, _)| version.to_owned())
+}
+
+pub(super) fn text(row: &Row, column: usize) -> Option<&str> {
+    row.get(column)?.as_deref()
+}
+
+pub(super) fn number(row: &Row, column: usize) -> Option<i64> {
+    text(row, column)?.parse().ok()
+}
