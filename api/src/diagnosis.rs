@@ -7,7 +7,7 @@
 //!    is not known.
 //! 3. The same for what is left, until nothing explains it: that is `Unknown`.
 //!
-//! What AWS told of an RDS Proxy on the measured path stands beside the findings as evidence ([`proxy`]).
+//! What became of real workers that were watched stands beside them ([`workers`]). What AWS told of an RDS Proxy on the measured path stands beside the findings as evidence ([`proxy`]).
 //!
 //! A path is judged by itself; the other one is only looked at beside it. Where a report had no room for single
 //! connections, nothing is concluded from what is missing.
@@ -37,6 +37,7 @@ mod span;
 mod suspect;
 mod verdict;
 mod words;
+mod workers;
 mod write;
 
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub fn diagnose(
     };
     let paths = [Arm::Target, Arm::Control].map(|arm| Path::new(arm, &settings, status));
     let mut findings = Vec::new();
+    let mut of_workers = workers::findings(probe, record, status);
     for (path, beside) in [(&paths[0], &paths[1]), (&paths[1], &paths[0])] {
         let mut verdicts = Judge::new(path, record).verdicts();
         if let Some(proxy) = Proxy::of(path.arm, status) {
@@ -67,12 +69,15 @@ pub fn diagnose(
         }
         verdicts.sort_by_key(|verdict| (std::cmp::Reverse(verdict.rank(path)), verdict.cause));
         if verdicts.is_empty() && path.arm == Arm::Target {
+            // That nothing else was cut comes after what real workers went through.
+            findings.append(&mut of_workers);
             verdicts.extend(Verdict::no_cut(path));
         }
         let written = verdicts
             .iter()
             .map(|verdict| write::finding(verdict, path, beside, record, probe, status));
         findings.extend(written);
+        findings.append(&mut of_workers);
     }
     Finding::fit(&mut findings);
     findings

@@ -56,6 +56,9 @@ causes! {
     Sweep "Something that comes at regular moments.",
     OwnNode "The pod's own node closed the sockets.",
     NotificationsLost "Connections live, and do not hear what they LISTEN for.",
+    IdleTaskCut "Real tasks' connections were cut while they were silent.",
+    WorkerCut "Real workers' own connections were cut.",
+    WorkerLeft "Real workers left by themselves.",
     NoCut "Nothing was cut.",
     Unknown "What was seen does not tell.",
 }

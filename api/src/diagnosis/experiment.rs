@@ -7,7 +7,7 @@ use crate::{
     run::MeasurementRecord,
     workload::{
         ActiveTransaction, Heartbeat, Idle, IdleInTransaction, IdleLadder, Listen, ListenNotify,
-        PulpWorker, SessionVariable, SlowStatement, Workload,
+        PulpTask, PulpWorker, SessionVariable, SlowStatement, Workload,
     },
 };
 use kube::core::Duration;
@@ -63,6 +63,11 @@ pub(super) fn next(
             vec![idle(), set(), listen(), listen_notify(longest / 3), pulp_worker()],
             longest.saturating_mul(3) / 2,
         ),
+        Cause::IdleTaskCut => (
+            "Finds the timer's value without waiting for a task, and shows whether keepalives are the cure.",
+            vec![ladder(value, held), keepalive(longest / 3), pulp_task(), pulp_worker()],
+            longest.saturating_mul(11) / 10,
+        ),
         Cause::NoCut => (
             "Runs twice as long: a timer that is longer than this run was can't have been seen.",
             Vec::new(),
@@ -77,6 +82,8 @@ pub(super) fn next(
         | Cause::PoolerLostServer
         | Cause::ReadOnlyServer
         | Cause::ConnectionRefused
+        | Cause::WorkerCut
+        | Cause::WorkerLeft
         | Cause::OneMoment
         | Cause::OneHost
         | Cause::Sweep
@@ -170,6 +177,10 @@ fn listen_notify(interval: i64) -> Workload {
 
 fn pulp_worker() -> Workload {
     named("pulp-worker", |it| it.pulp_worker = Some(PulpWorker::default()))
+}
+
+fn pulp_task() -> Workload {
+    named("pulp-task", |it| it.pulp_task = Some(PulpTask::default()))
 }
 
 /// Eight rungs over the interval in which the value lies.

@@ -5,8 +5,10 @@ use super::{
     path::Successor,
     span::{APART, Span, tolerance},
     verdict::{Remark, Rival},
+    workers,
 };
 use crate::{
+    lifetime::Spread,
     render::document::printable,
     text::{clock as time_of_day, mmss},
 };
@@ -187,6 +189,18 @@ pub(super) fn meaning(cause: Cause) -> &'static str {
             "The connections answer and no longer hear: the pooler gave their server connection to somebody else, and \
              LISTEN stayed behind. A Pulp worker would wait for its next poll without an error."
         }
+        Cause::IdleTaskCut => {
+            "A task's connection is silent for as long as the task sends nothing: downloads take longer than many idle \
+             timers. The worker's own connection has a heartbeat, which keeps it alive."
+        }
+        Cause::WorkerCut => {
+            "Workers' own connections went while their rows stayed: something cut them, or killed their processes. A \
+             worker that leaves in order deletes its row first."
+        }
+        Cause::WorkerLeft => {
+            "Nothing cut these: the workers went by themselves, in order, or because a heartbeat found its row \
+             deleted, which another worker does to one that is silent for longer than WORKER_TTL."
+        }
         Cause::NoCut => {
             "On this path nothing ends connections that behave like these within that time. If Pulp's own end \
              earlier, look at what they do otherwise, and at the worker itself: a worker whose heartbeat row is \
@@ -270,6 +284,18 @@ pub(super) fn next_step(cause: Cause) -> &'static str {
         Cause::OwnNode => "Look into the node's service proxy and its log at that moment.",
         Cause::NotificationsLost => {
             "LISTEN through a session pool or straight to the server; a transaction pool can't keep it."
+        }
+        Cause::IdleTaskCut => {
+            "Run idleLadder on the same path for the timer's value. Then raise it, or have TCP keepalives sent if it \
+             counts packets."
+        }
+        Cause::WorkerCut => {
+            "kubectl cprobe watch-workers tells who closed the socket; kubectl describe pod, whether the process was \
+             killed."
+        }
+        Cause::WorkerLeft => {
+            "Read the worker's log at that moment. If rows are deleted, look for what stalls a worker for longer than \
+             WORKER_TTL: CPU limits, a full database, a suspended node."
         }
         Cause::NoCut => {
             "Run longer, or closer to what Pulp does: client Django, pulpWorker, pulpTask."
@@ -412,6 +438,53 @@ pub fn told(finding: &Finding) -> String {
         arm.as_str(),
         printable(observed),
     )
+}
+
+/// Tasks' sessions went while they were silent.
+pub(super) fn task_cut(n: i32, of: i32, silence: &Spread) -> String {
+    let were = if n == 1 { "was" } else { "were" };
+    format!(
+        "{n} of {of} sessions of tasks that ended {were} cut while idle, after {} of silence.",
+        workers::silences(silence)
+    )
+}
+
+/// Workers' own sessions lived on.
+pub(super) fn workers_spared(n: i32) -> String {
+    format!("0 of {n} workers' own sessions, which have a heartbeat, were cut while idle.")
+}
+
+/// They did not.
+pub(super) fn workers_too(n: i32) -> String {
+    format!("{n} workers' own sessions went too: so it is not silence alone.")
+}
+
+/// Workers that left by themselves; of so many more the row had gone before.
+pub(super) fn workers_left(left: i32, deleted: i32) -> String {
+    let all = left + deleted;
+    let workers = if all == 1 { "worker" } else { "workers" };
+    match deleted {
+        0 => format!("{all} {workers} left by themselves, in order."),
+        n => format!("{all} {workers} left by themselves, {n} of them because the heartbeat row had been deleted."),
+    }
+}
+
+/// Workers' own sessions went.
+pub(super) fn workers_cut(n: i32, of: i32, lived_ms: i64) -> String {
+    format!(
+        "{n} of {of} workers' own sessions that ended went while the worker's row stayed, the youngest after {}.",
+        crate::text::mmss(lived_ms)
+    )
+}
+
+/// A process that was killed.
+pub(super) fn killed() -> &'static str {
+    "Also possible: its process was killed, which the server can't tell from a cut; kubectl cprobe watch-workers can."
+}
+
+/// What the probe's own connections went through meanwhile.
+pub(super) fn held_beside(cut: i32, all: i32) -> String {
+    format!("Of the probe's own connections on the measured path, {cut} of {all} were cut meanwhile.")
 }
 
 /// A finding in a few words, for tables.
