@@ -16,8 +16,10 @@ use std::{
 };
 
 mod inventory;
+mod sockets;
 
 pub use inventory::{Inventory, Order};
+pub use sockets::WatchSockets;
 
 /// Holds the settings themselves, in a pod.
 const SETTINGS_VARIABLE: &str = "CONNECTION_PROBE_SETTINGS";
@@ -66,6 +68,11 @@ pub enum Command {
     /// Opens one short connection per path with the role that is measured, and prints what it read as
     /// JSON. What could not be read is said in there: it always exits by 0, within 20 s.
     Inventory(Inventory),
+    /// Watch the connections of whoever is in the same pod, without a statement and without a capability.
+    ///
+    /// Tells of each connection whether it beats as a worker's main one, how long it was silent, and which side
+    /// closed it when.
+    WatchSockets(WatchSockets),
     /// Print a run: as a table, for a ticket, for a pipeline, or as a page with figures.
     ///
     /// Reads a ConnectionProbeRun as JSON:

@@ -3,16 +3,20 @@
 use api::{
     ConnectionProbeRun, Inventory, Report,
     render::{self, Format},
+    sockets::{Event, Line},
+    text,
 };
 use clap::{CommandFactory, Parser};
 use probe::{
-    args::{self, Cli, Command, Run},
+    args::{self, Cli, Command, Run, WatchSockets},
     by_hand::ByHand,
     clock::Clock,
     exit::{self, Exit},
     inventory,
     run::{self, Setup},
+    sockets,
     termination::TerminationMessage,
+    voice::Output,
 };
 use std::{
     fs::File,
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
             exit::on_panic(Exit::Complete);
             Ok(args.order().map_or(Exit::Complete, |order| take_inventory(&order, clock)))
         }
+        Command::WatchSockets(args) => watch_sockets(&args, clock),
         Command::Report { file, output } => report(&file, output.parse().unwrap_or_default()),
         Command::Completion { shell } => {
             let mut completion = Vec::new();
@@ -151,6 +156,40 @@ fn take_inventory(order: &args::Order, clock: Clock) -> Exit {
         }
     }
     Exit::Complete
+}
+
+/// Watches connections of others, and tells what became of them.
+fn watch_sockets(args: &WatchSockets, clock: Clock) -> Result<Exit, String> {
+    let (order, output) = (args.order(), args.output());
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    let mut stopped = false;
+    let report = runtime.block_on(async {
+        let stop = async {
+            terminated().await;
+            stopped = true;
+        };
+        sockets::watch(&order, clock, stop, |line| match output {
+            Output::Lines => print_line(&line),
+            Output::Words => {
+                let words = text::socket_event(&line.event);
+                words
+                    .iter()
+                    .for_each(|words| complain(&format!("{} {words}", text::clock(line.time))));
+            }
+        })
+        .await
+    })?;
+    match output {
+        Output::Lines => {
+            print_line(&Line { time: report.ended_at, event: Event::Report { report } });
+        }
+        Output::Words => print(&render::sockets::plain(&[report])),
+    }
+    Ok(if stopped && order.length.is_some() { Exit::Interrupted } else { Exit::Complete })
+}
+
+fn print_line(line: &Line) {
+    print(&(serde_json::to_string(line).unwrap_or_default() + "\n"));
 }
 
 /// Prints the run in a file.
