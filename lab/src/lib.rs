@@ -26,6 +26,7 @@ pub mod overriding;
 pub mod part;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod pulp;
 pub mod rds_path;
 pub mod recording;
 pub mod relay;

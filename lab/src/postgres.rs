@@ -6,7 +6,8 @@ use crate::{
 };
 use std::{
     fs,
-    process::Stdio,
+    path::PathBuf,
+    process::{Command, Stdio},
     sync::{Arc, Mutex, Weak},
     thread::sleep,
     time::Duration,
@@ -22,6 +23,15 @@ pub struct Postgres {
     _template: Arc<Folder>,
     /// Its TCP port on 127.0.0.1.
     pub port: u16,
+}
+
+/// The administrator of one database, over the server's own socket. It can be asked, in vain, while
+/// the server is away.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    socket: PathBuf,
+    port: u16,
+    database: String,
 }
 
 /// What differs between servers.
@@ -74,21 +84,14 @@ impl Postgres {
     /// # Panics
     /// It fails.
     pub fn sql(&self, sql: &str) -> String {
-        self.try_sql(sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+        self.administrator("postgres").sql(sql)
     }
 
-    fn try_sql(&self, sql: &str) -> Result<String, String> {
-        let output = command(&format!("{BIN}/psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-c", sql])
-            .args(["-h", &self.folder.path("").display().to_string()])
-            .args(["-p", &self.port.to_string(), "postgres"])
-            .output()
-            .expect("psql");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        match output.status.success() {
-            true => Ok(text(&output.stdout)),
-            false => Err(text(&output.stderr)),
-        }
+    /// Who administers a database.
+    #[must_use]
+    pub fn administrator(&self, database: &str) -> Administrator {
+        let socket = self.folder.path("");
+        Administrator { socket, port: self.port, database: database.to_owned() }
     }
 
     /// Makes a role that may log in.
@@ -134,7 +137,7 @@ impl Postgres {
     /// After 10 s.
     pub fn wait_until_ready(&self) {
         for _ in 0..200 {
-            if self.try_sql("SELECT 1").is_ok() {
+            if self.administrator("postgres").try_sql("SELECT 1").is_ok() {
                 return;
             }
             sleep(Duration::from_millis(50));
@@ -170,6 +173,40 @@ impl Postgres {
     /// Shuts down: `QUIT` at once, `INT` politely.
     pub fn signal(&self, signal: &str) {
         self.server.signal(signal);
+    }
+}
+
+impl Administrator {
+    /// Runs SQL; the rows, fields separated by `|`.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn sql(&self, sql: &str) -> String {
+        self.try_sql(sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    /// Runs SQL, or says what the server says.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn try_sql(&self, sql: &str) -> Result<String, String> {
+        let output =
+            self.program("psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output();
+        let output = output.expect("psql");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr)),
+        }
+    }
+
+    /// One of PostgreSQL's own programs that take a database, such as `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Command {
+        let mut program = command(&format!("{BIN}/{name}"));
+        program.arg("-h").arg(&self.socket).args(["-p", &self.port.to_string()]);
+        program.args(["-U", "postgres", "-d", &self.database]);
+        program
     }
 }
 
