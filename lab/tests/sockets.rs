@@ -1,0 +1,517 @@
+//! `connection-probe watch-sockets` on real parts: each way in which a connection can end, and what a process without
+//! any right sees of it. In a network of its own, as in a pod.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use api::{
+    beats::Rhythm,
+    sockets::{ClosedBy, Event, Fate, Form, Line, Noticed, Role, SocketLife, SocketsReport},
+};
+use jiff::Timestamp;
+use lab::{
+    holding::now,
+    namespace::{Loss, in_namespace, lose},
+    pgbouncer::{self, PgBouncer},
+    postgres::{self, Postgres},
+    relay::{Fault, Relay},
+    server::{command, send_signal},
+};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
+    process::{Child, ChildStdin, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::{JoinHandle, block_in_place},
+    time::{interval, sleep},
+};
+
+/// May log in without a password.
+const USER: &str = "by_trust";
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
+/// Between looks, and a little for two busy processors.
+const WIDEST_MS: i64 = 500;
+
+/// The probe, as `make build` leaves it; or the one that CONNECTION_PROBE names.
+fn program() -> PathBuf {
+    let built = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../target/x86_64-unknown-linux-gnu/release/connection-probe"
+    );
+    std::env::var_os("CONNECTION_PROBE").map_or_else(|| built.into(), Into::into)
+}
+
+/// watch-sockets at work, as nobody and without a capability.
+struct Watcher {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Watcher {
+    async fn start(ports: &[u16], args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = command(program().to_str().unwrap());
+        watch.args(["watch-sockets", "--output", "lines"]).args(args);
+        ports.iter().for_each(|port| drop(watch.args(["--port", &port.to_string()])));
+        let output = File::create(folder.path().join("lines")).unwrap();
+        let errors = File::create(folder.path().join("errors")).unwrap();
+        let child = watch.stdout(output).stderr(errors).spawn().unwrap();
+        let watcher = Self { child, folder };
+        while watcher.lines().is_empty() {
+            sleep(ms(20)).await;
+        }
+        watcher
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let text = fs::read_to_string(self.folder.path().join("lines")).unwrap();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// A field of its `/proc/PID/status`.
+    fn status(&self, field: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        line.unwrap().trim_start_matches(':').trim().to_owned()
+    }
+
+    /// Tells it to stop, and reads what it saw.
+    fn end(mut self) -> (SocketsReport, Vec<Line>) {
+        send_signal(self.child.id(), "TERM");
+        let status = block_in_place(|| self.child.wait()).unwrap();
+        let errors = fs::read_to_string(self.folder.path().join("errors")).unwrap();
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+        let mut lines = self.lines();
+        match lines.pop().unwrap().event {
+            Event::Report { report } => (report, lines),
+            other => panic!("the report is the last line: {other:?}"),
+        }
+    }
+}
+
+/// A client that does nothing of its own accord.
+struct Client {
+    stream: TcpStream,
+    port: u16,
+}
+
+impl Client {
+    async fn connect(port: u16) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let parameters = format!("user\0{USER}\0database\0postgres\0\0");
+        let length = u32::try_from(parameters.len()).unwrap() + 8;
+        let start = [&length.to_be_bytes(), &196_608_u32.to_be_bytes(), parameters.as_bytes()];
+        stream.write_all(&start.concat()).await.unwrap();
+        let port = stream.local_addr().unwrap().port();
+        let mut client = Self { stream, port };
+        client.until_ready().await;
+        client
+    }
+
+    /// Asks, and reads the answer.
+    async fn ask(&mut self, sql: &str) {
+        self.send(sql).await;
+        self.until_ready().await;
+    }
+
+    async fn send(&mut self, sql: &str) {
+        let length = u32::try_from(sql.len()).unwrap() + 5;
+        let query = [b"Q", &length.to_be_bytes()[..], sql.as_bytes(), b"\0"].concat();
+        self.stream.write_all(&query).await.unwrap();
+    }
+
+    /// Reads up to ReadyForQuery.
+    async fn until_ready(&mut self) {
+        let mut head = [0; 5];
+        loop {
+            self.stream.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize - 4;
+            self.stream.read_exact(&mut vec![0; length]).await.unwrap();
+            if head[0] == b'Z' {
+                return;
+            }
+        }
+    }
+
+    /// Reads until it ends, then lets go; when that was.
+    fn until_end(mut self) -> JoinHandle<Timestamp> {
+        tokio::spawn(async move {
+            let mut rest = [0; 4096];
+            while let Ok(1..) = self.stream.read(&mut rest).await {}
+            now()
+        })
+    }
+
+    /// Sets a keepalive that gives up after three seconds, and a time-out for what is sent.
+    fn impatient(self) -> Self {
+        let socket = socket2::SockRef::from(&self.stream);
+        let keepalive = socket2::TcpKeepalive::new().with_time(ms(1000));
+        let keepalive = keepalive.with_interval(ms(1000)).with_retries(2);
+        socket.set_tcp_keepalive(&keepalive).unwrap();
+        self
+    }
+}
+
+/// A real psql, which waits for its next command.
+struct Psql {
+    child: Child,
+    input: Option<ChildStdin>,
+    port: u16,
+}
+
+impl Psql {
+    async fn start(postgres: &Postgres, name: &str) -> Self {
+        let uri = format!("postgresql://{USER}@127.0.0.1:{}/postgres", postgres.port);
+        let mut psql = command("psql");
+        psql.args(["-XAtq", &uri]).env("PGAPPNAME", name).stdin(Stdio::piped());
+        let mut child = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "SELECT 1;").unwrap();
+        let sql = format!(
+            "SELECT client_port FROM pg_stat_activity WHERE application_name = '{name}' AND state = 'idle'"
+        );
+        loop {
+            if let Ok(port) = block_in_place(|| postgres.sql(&sql)).parse() {
+                return Self { child, input: Some(input), port };
+            }
+            sleep(ms(50)).await;
+        }
+    }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// When something was done: not before the first moment, and not after the second.
+type Truth = (Timestamp, Timestamp);
+
+fn done<T>(act: impl FnOnce() -> T) -> Truth {
+    let before = now();
+    block_in_place(act);
+    (before, now())
+}
+
+/// What became of one connection, and how that was found.
+struct Case {
+    name: &'static str,
+    port: u16,
+    truth: Option<Truth>,
+    by: ClosedBy,
+    forms: &'static [Form],
+    /// Bytes of last words.
+    words: Option<std::ops::Range<i64>>,
+    fate: Fate,
+}
+
+impl Case {
+    fn check(&self, report: &SocketsReport) {
+        let Self { name, .. } = self;
+        let life = life(report, self.port);
+        let end = life.end.unwrap_or_else(|| panic!("{name}: {life:?}"));
+        assert_eq!(end.closed_by, self.by, "{name}: {life:?}");
+        assert!(self.forms.contains(&end.form), "{name}: {life:?}");
+        assert_eq!(Fate::of(life), self.fate, "{name}: {life:?}");
+        if let Some(words) = &self.words {
+            assert!(words.contains(&end.last_words_bytes.unwrap_or(-1)), "{name}: {life:?}");
+        }
+        if let Some((before, after)) = self.truth {
+            let told = format!("{name}: done {before} to {after}: {end:?}");
+            assert!(end.at.after <= after && before <= end.at.before, "{told}");
+            assert!(end.at.width_ms() <= WIDEST_MS, "{told}");
+        }
+        println!("{name}: {}", api::text::fate(life));
+    }
+}
+
+fn life(report: &SocketsReport, port: u16) -> &SocketLife {
+    let ours = report.sockets.iter().find(|life| life.local_port == port);
+    ours.unwrap_or_else(|| panic!("port {port}: {report:?}"))
+}
+
+fn postgres() -> Postgres {
+    let postgres = Postgres::start(&postgres::Options::default());
+    postgres.sql(&format!("CREATE ROLE {USER} LOGIN"));
+    postgres
+}
+
+fn pgbouncer(postgres: &Postgres) -> PgBouncer {
+    let settings = format!(
+        "auth_type = trust\npool_mode = transaction\nclient_idle_timeout = 3\nadmin_users = {USER}"
+    );
+    let users = &[(USER, "")][..];
+    PgBouncer::start(
+        postgres,
+        &pgbouncer::Options { settings: &settings, users, ..Default::default() },
+    )
+}
+
+/// Ends the session of this client's port.
+fn terminate(postgres: &Postgres, port: u16) -> Truth {
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port = {port}"
+    );
+    done(|| assert_eq!(postgres.sql(&sql), "t"))
+}
+
+/// Kills the session of this client's port.
+fn kill(postgres: &Postgres, port: u16) -> Truth {
+    let sql = format!("SELECT pid FROM pg_stat_activity WHERE client_port = {port}");
+    let pid = block_in_place(|| postgres.sql(&sql)).parse().unwrap();
+    done(|| postgres.signal_backend(pid, "KILL"))
+}
+
+/// A worker's main connection.
+fn beating(mut client: Client) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut beats = interval(ms(1300));
+        loop {
+            beats.tick().await;
+            client.ask("BEGIN").await;
+            client.ask("SELECT pg_current_xact_id()").await;
+            client.ask("COMMIT").await;
+        }
+    })
+}
+
+/// Until when the client noticed.
+async fn noticed(truth: Truth, ended: JoinHandle<Timestamp>) -> Option<Truth> {
+    Some((truth.0, ended.await.unwrap()))
+}
+
+#[test]
+fn every_end_is_told_by_whom_and_when_to_somebody_without_any_right() {
+    in_namespace(async || {
+        let (postgres, other) = block_in_place(|| (postgres(), postgres()));
+        let pooler = block_in_place(|| pgbouncer(&postgres));
+        let (fin, rst, forget) = (
+            Relay::start(postgres.port).await,
+            Relay::start(postgres.port).await,
+            Relay::start(postgres.port).await,
+        );
+        let was_there = Client::connect(postgres.port).await;
+        let ports = [postgres.port, other.port, pooler.port, fin.port, rst.port, forget.port];
+        let watcher = Watcher::start(&ports, &[]).await;
+        assert_eq!(watcher.status("CapEff"), "0000000000000000");
+        assert_eq!(watcher.status("Uid").split_whitespace().next(), Some("65534"));
+
+        let main = Client::connect(postgres.port).await;
+        let main_port = main.port;
+        let main = beating(main);
+        let connect = async |port| Client::connect(port).await;
+        let (reading, late, pooled, asleep) = (
+            connect(postgres.port).await,
+            connect(postgres.port).await,
+            connect(pooler.port).await,
+            connect(postgres.port).await,
+        );
+        let (by_fin, by_rst, mut forgotten, crashed) = (
+            connect(fin.port).await,
+            connect(rst.port).await,
+            connect(forget.port).await,
+            connect(other.port).await,
+        );
+        let (leaver, aborter, unread) = (
+            connect(postgres.port).await,
+            connect(postgres.port).await,
+            connect(postgres.port).await,
+        );
+        let (quitter, mut killed) =
+            (Psql::start(&postgres, "quitter").await, Psql::start(&postgres, "killed").await);
+        let pooled_port = pooled.port;
+        let pooled = pooled.until_end();
+        sleep(ms(2500)).await;
+
+        let mut cases = Vec::new();
+        let mut case = |name, port, truth, by, forms, words, fate| {
+            cases.push(Case { name, port, truth, by, forms, words, fate });
+        };
+        use ClosedBy::{Own, Peer};
+        let fin_only = &[Form::Fin][..];
+
+        let (port, ended) = (reading.port, reading.until_end());
+        let truth = noticed(terminate(&postgres, port), ended).await;
+        case("terminated", port, truth, Peer, fin_only, Some(80..200), Fate::CutIdle);
+
+        // The session ends a moment after it was told to.
+        let (before, told) = terminate(&postgres, late.port);
+        let truth = Some((before, told + ms(300)));
+        case(
+            "terminated, not noticed",
+            late.port,
+            truth,
+            Peer,
+            fin_only,
+            Some(80..200),
+            Fate::CutIdle,
+        );
+
+        let port = asleep.port;
+        let mut asleep = asleep;
+        asleep.send("SELECT pg_sleep(60)").await;
+        sleep(ms(400)).await;
+        let ended = asleep.until_end();
+        let truth = noticed(terminate(&postgres, port), ended).await;
+        case("terminated in a query", port, truth, Peer, fin_only, None, Fate::CutActive);
+
+        let (port, ended) = (by_fin.port, by_fin.until_end());
+        let truth = noticed(done(|| fin.fault(Fault::Fin)), ended).await;
+        case("FIN of a relay", port, truth, Peer, fin_only, Some(0..1), Fate::CutIdle);
+
+        let (port, ended) = (by_rst.port, by_rst.until_end());
+        let truth = noticed(done(|| rst.fault(Fault::Rst)), ended).await;
+        case("RST of a relay", port, truth, Peer, &[Form::Rst], Some(0..1), Fate::CutIdle);
+
+        forget.fault(Fault::Forget);
+        sleep(ms(300)).await;
+        let (port, before) = (forgotten.port, now());
+        forgotten.send("SELECT 1").await;
+        let truth = noticed((before, before), forgotten.until_end()).await;
+        case("RST on a write", port, truth, Peer, &[Form::Rst], None, Fate::CutActive);
+
+        let (port, ended) = (crashed.port, crashed.until_end());
+        let truth = noticed(kill(&other, port), ended).await;
+        case("backend killed", port, truth, Peer, fin_only, Some(0..1), Fate::CutIdle);
+
+        let (port, mut stream) = (leaver.port, leaver.stream);
+        stream.write_all(TERMINATE).await.unwrap();
+        let truth = Some(done(|| drop(stream)));
+        case("left politely", port, truth, Own, fin_only, None, Fate::Left);
+
+        let (port, stream) = (aborter.port, aborter.stream);
+        let truth = Some(done(|| drop(stream)));
+        case("left without a word", port, truth, Own, fin_only, None, Fate::Left);
+
+        let port = unread.port;
+        let mut unread = unread;
+        unread.send("SELECT 1").await;
+        sleep(ms(600)).await;
+        let truth = Some(done(|| drop(unread)));
+        case("left with something unread", port, truth, Own, &[Form::Rst], None, Fate::Left);
+
+        let (port, mut psql) = (quitter.port, quitter);
+        let truth = Some(done(|| {
+            drop(psql.input.take());
+            psql.child.wait().unwrap()
+        }));
+        case("psql quits", port, truth, Own, fin_only, None, Fate::Left);
+
+        let truth = Some(done(|| {
+            send_signal(killed.child.id(), "KILL");
+            killed.child.wait().unwrap()
+        }));
+        case("psql is killed", killed.port, truth, Own, fin_only, None, Fate::Left);
+
+        pooled.await.unwrap();
+        case(
+            "client_idle_timeout",
+            pooled_port,
+            None,
+            Peer,
+            fin_only,
+            Some(30..200),
+            Fate::CutIdle,
+        );
+
+        let gone = connect(pooler.port).await;
+        let (port, ended) = (gone.port, gone.until_end());
+        sleep(ms(1500)).await;
+        let truth = done(|| pooler.console((USER, ""), "KILL postgres"));
+        let truth = noticed(truth, ended).await;
+        case("KILL of PgBouncer", port, truth, Peer, fin_only, Some(30..200), Fate::CutIdle);
+
+        drop(late);
+        sleep(ms(500)).await;
+        let (report, lines) = watcher.end();
+        main.abort();
+        for case in &cases {
+            case.check(&report);
+        }
+        assert_eq!(report.noticed, Noticed::Events);
+        let main = life(&report, main_port);
+        assert_eq!(
+            (main.rhythm, main.role, main.end),
+            (Rhythm::Beating, Role::Main, None),
+            "{main:?}"
+        );
+        assert!((main.beat_ms.unwrap() - 1300).abs() < 60, "{main:?}");
+        let pooled = life(&report, pooled_port);
+        assert_eq!((pooled.role, pooled.rhythm), (Role::Task, Rhythm::Silent), "{pooled:?}");
+        let silence = pooled.end.unwrap().silence();
+        assert!(silence.0 >= 2_900 && silence.1 < 5_000, "{pooled:?}");
+        let there = life(&report, was_there.port);
+        assert!(there.born.is_none() && there.end.is_none(), "{there:?}");
+        let closed: Vec<u16> = lines
+            .iter()
+            .filter_map(|line| match &line.event {
+                Event::Closed(life) => Some(life.local_port),
+                _ => None,
+            })
+            .collect();
+        assert!(closed.contains(&cases[1].port), "{closed:?}");
+        let late = life(&report, cases[1].port).end.unwrap();
+        assert!(late.let_go_ms.unwrap() > 2_000, "{late:?}");
+        println!("{}", api::render::sockets::plain(&[report]));
+    });
+}
+
+#[test]
+fn where_nothing_is_acknowledged_nobody_has_closed_it() {
+    in_namespace(async || {
+        let (idle_path, used_path) = block_in_place(|| (postgres(), postgres()));
+        let watcher = Watcher::start(&[idle_path.port, used_path.port], &[]).await;
+        let idle = Client::connect(idle_path.port).await.impatient();
+        let mut used = Client::connect(used_path.port).await;
+        let socket = socket2::SockRef::from(&used.stream);
+        socket.set_tcp_user_timeout(Some(ms(1500))).unwrap();
+        sleep(ms(600)).await;
+        lose(Loss::BlackHole, idle_path.port);
+        lose(Loss::BlackHole, used_path.port);
+        let ports = (idle.port, used.port);
+        used.send("SELECT 1").await;
+        let (idle, used) = (idle.until_end(), used.until_end());
+        let ends = (idle.await.unwrap(), used.await.unwrap());
+        sleep(ms(500)).await;
+        let (report, _) = watcher.end();
+        for (port, end) in [(ports.0, ends.0), (ports.1, ends.1)] {
+            let life = life(&report, port);
+            let told = life.end.unwrap();
+            assert_eq!(
+                (told.closed_by, told.form),
+                (ClosedBy::Unknown, Form::TimedOut),
+                "{life:?}"
+            );
+            assert_eq!(Fate::of(life), Fate::GaveUp);
+            assert!(told.at.after <= end && end <= told.at.before + ms(50), "{end}: {life:?}");
+        }
+        assert!(life(&report, ports.1).retransmits > 0, "{report:?}");
+    });
+}
+
+#[test]
+fn a_thousand_connections_cost_little() {
+    in_namespace(async || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut held = Vec::new();
+        for connections in [3, 1000] {
+            while held.len() < 2 * connections {
+                held.push(std::net::TcpStream::connect(("127.0.0.1", port)).unwrap());
+                held.push(listener.accept().unwrap().0);
+            }
+            let watcher = Watcher::start(&[port], &[]).await;
+            sleep(ms(10_000)).await;
+            let (report, _) = watcher.end();
+            assert_eq!(report.sockets.len(), connections);
+            let per_minute = report.cpu_ms.unwrap() * 6;
+            println!("{connections} connections: {per_minute} ms of processor time a minute");
+            assert!(per_minute < 12_000, "a fifth of a processor");
+        }
+    });
+}
