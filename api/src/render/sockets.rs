@@ -13,8 +13,15 @@ use crate::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-const HEAD: [&str; 7] =
-    ["Pod", "Port", "Whose", "Lived", "Longest silence", "Sent / received", "What became of it"];
+const HEAD: [&str; 7] = [
+    "Pod",
+    "Port to peer",
+    "Whose",
+    "Lived",
+    "Longest silence",
+    "Sent / received",
+    "What became of it",
+];
 
 /// Columns for a terminal, then what they say.
 #[must_use]
@@ -29,7 +36,7 @@ pub fn markdown(reports: &[SocketsReport]) -> String {
     markdown::document(&document(reports, true))
 }
 
-fn document(reports: &[SocketsReport], with_table: bool) -> Document {
+pub(super) fn document(reports: &[SocketsReport], with_table: bool) -> Document {
     let table = Block::Table(rows(reports).into_iter().map(Vec::from).collect());
     let said = vec![
         text::silent_tasks(&silent_tasks(reports)),
@@ -50,7 +57,7 @@ fn document(reports: &[SocketsReport], with_table: bool) -> Document {
 }
 
 /// How many came to which end.
-fn summary(reports: &[SocketsReport]) -> String {
+pub(super) fn summary(reports: &[SocketsReport]) -> String {
     let fates: Vec<Fate> =
         reports.iter().flat_map(|report| &report.sockets).map(Fate::of).collect();
     let n = |fate| fates.iter().filter(|one| **one == fate).count();
@@ -76,7 +83,7 @@ fn row(pod: &str, life: &SocketLife) -> [String; 7] {
     };
     [
         pod.to_owned(),
-        life.local_port.to_string(),
+        text::connection(life),
         text::whose(life),
         format!("{least}{}", text::mmss(life.lived_ms)),
         text::precisely(life.longest_silence_ms),

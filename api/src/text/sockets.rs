@@ -16,12 +16,21 @@ pub fn whose(life: &SocketLife) -> String {
         (Rhythm::Beating, Some(ms)) => format!("beats every {}", seconds(ms)),
         (Rhythm::Beating, None) => "beats".to_owned(),
         (Rhythm::Working, _) => "works without a beat".to_owned(),
+        (Rhythm::Silent, _) if life.lived_ms.max(life.longest_silence_ms) < 5_000 => {
+            "less than 5 s old".to_owned()
+        }
         (Rhythm::Silent, _) => "silent after its first 5 s".to_owned(),
     };
     match life.role {
         Role::Unknown => rhythm,
         role => format!("{}, {rhythm}", role.as_str()),
     }
+}
+
+/// Which one: `40001 to 10.0.0.7:5432`.
+#[must_use]
+pub fn connection(life: &SocketLife) -> String {
+    format!("{} to {}", life.local_port, life.peer)
 }
 
 /// What became of it.
@@ -45,7 +54,7 @@ pub fn fate(life: &SocketLife) -> String {
 /// What happened, on one line, without the time; nothing where a person need not know.
 #[must_use]
 pub fn socket_event(event: &Event) -> Option<String> {
-    let who = |life: &SocketLife| format!("port {} to {}", life.local_port, life.peer);
+    let who = |life: &SocketLife| format!("port {}", connection(life));
     Some(match event {
         Event::Started { ports, interval_ms, noticed, why } => {
             let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
@@ -206,7 +215,8 @@ fn how(end: &SocketEnd) -> String {
 
 /// `10.0 s`.
 fn seconds(ms: i64) -> String {
-    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+    let tenths = (ms + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 /// What watching took.
