@@ -65,7 +65,7 @@ pub async fn watch(
     let mut look = |tracker: &mut Tracker| -> Result<Vec<Line>, String> {
         let asked_ms = clock.at(Instant::now()).as_millisecond();
         let all = diag.look().map_err(|error| text::sockets_refused(&error.to_string()))?;
-        let answered_ms = clock.at(Instant::now()).as_millisecond();
+        let answered_ms = after(clock, Instant::now());
         let new = tracker.look(Look { asked_ms, answered_ms }, &all).into_iter();
         Ok(new.map(|(at_ms, event)| line(at_ms, event)).collect())
     };
@@ -84,7 +84,7 @@ pub async fn watch(
             () = &mut stop => true,
             () = at(end) => true,
             destroyed = next(&mut ends) => {
-                let at_ms = clock.at(Instant::now()).as_millisecond();
+                let at_ms = after(clock, Instant::now());
                 let concerns = match destroyed {
                     Ok(all) => all.iter().filter(|seen| tracker.destroyed(at_ms, seen)).count() > 0,
                     Err(_) => { tracker.lost_ends(); true }
@@ -117,6 +117,11 @@ pub async fn watch(
         late,
         cpu_ms: Some(cpu_ms()),
     })
+}
+
+/// The first millisecond that is not before a moment.
+fn after(clock: Clock, moment: Instant) -> i64 {
+    clock.fine(moment).as_microsecond().saturating_add(999) / 1000
 }
 
 /// Waits for this moment; for ever if there is none.
