@@ -18,7 +18,7 @@ const SHARE: usize = 60;
 /// Intervals that are remembered: ten minutes of a worker's beats.
 const MEMORY: usize = 64;
 /// Login and first statements are over after so long, in milliseconds.
-const FIRST_MOMENTS_MS: i64 = 5_000;
+pub(crate) const FIRST_MOMENTS_MS: i64 = 5_000;
 
 /// What a connection's activity looks like. More may be added: clients must tolerate unknown values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

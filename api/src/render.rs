@@ -4,7 +4,7 @@
 //! What is said is gathered once, as a [`document`], from the run and what is expected of it; the formats
 //! only differ in how it is set down. Texts of servers are data here: each format escapes everything.
 
-use crate::{ConnectionProbeRun, expect::Expect};
+use crate::{ConnectionProbeRun, expect::Expect, sockets::SocketsReport};
 use document::Document;
 use std::str::FromStr;
 use story::Story;
@@ -19,8 +19,8 @@ mod gaps;
 mod html;
 mod junit;
 pub(crate) mod markdown;
-pub(crate) mod plain;
 mod observed;
+pub(crate) mod plain;
 mod rds_proxy;
 mod results;
 pub mod sockets;
@@ -47,6 +47,21 @@ impl Format {
     /// The words for all of them.
     pub const NAMES: [&str; 5] = ["table", "markdown", "json", "junit", "html"];
     const ALL: [Self; 5] = [Self::Table, Self::Markdown, Self::Json, Self::Junit, Self::Html];
+
+    /// Itself, if what was seen of workers' sockets has a place in it.
+    ///
+    /// # Errors
+    /// A sentence: JSON is the run itself, and JUnit has nothing but cases.
+    pub fn beside_sockets(self) -> Result<Self, String> {
+        match self {
+            Self::Table | Self::Markdown | Self::Html => Ok(self),
+            Self::Json | Self::Junit => Err(
+                "--workers goes with the formats table, markdown and html: json is the run itself, and junit has \
+                 nothing but its cases."
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 impl FromStr for Format {
@@ -63,9 +78,21 @@ impl FromStr for Format {
 /// The run in this format, ending in a line break. `expect`: what its probe expects, where that is known.
 #[must_use]
 pub fn run(run: &ConnectionProbeRun, expect: Option<&Expect>, format: Format) -> String {
-    let story = Story::of(run, expect);
+    beside(run, expect, &[], format)
+}
+
+/// The same, beside what was seen of real workers' sockets; [`Format::beside_sockets`] says where that has a place.
+#[must_use]
+pub fn beside(
+    run: &ConnectionProbeRun,
+    expect: Option<&Expect>,
+    sockets: &[SocketsReport],
+    format: Format,
+) -> String {
+    let story = Story { sockets, ..Story::of(run, expect) };
     match format {
-        Format::Table => table::results(&story),
+        Format::Table if sockets.is_empty() => table::results(&story),
+        Format::Table => format!("{}\n{}", table::results(&story), self::sockets::plain(sockets)),
         Format::Markdown => markdown::document(&Document::of(&story)),
         Format::Json => serde_json::to_string_pretty(run).unwrap_or_default() + "\n",
         Format::Junit => junit::suite(&story),

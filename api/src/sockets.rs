@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 mod fate;
+mod file;
 pub mod judge;
 mod line;
 
 pub use fate::{ACTIVE_MS, Fate};
+pub use file::read;
 pub use line::{Event, Line};
 
 /// What was seen in the network namespace of one pod.

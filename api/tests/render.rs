@@ -155,7 +155,7 @@ fn what_aws_counted_is_drawn_over_the_same_time_of_day() {
     let chart = page.split("aria-label=\"ClientConnections: 45 to 45\"").nth(1).unwrap();
     let chart = chart.split("</svg>").next().unwrap();
     // 13:33:25 to 13:34:18 is the axis: the minute before it is left of it, the one after it has no value.
-    assert!(chart.contains("<path class=\"step\" d=\"M30 22H"), "{chart}");
+    assert!(chart.contains("<path class=\"step\" d=\"M42 22H"), "{chart}");
     let times = |page: &str| -> Vec<String> {
         let times = page.split("class=\"time\"").skip(1);
         times.map(|rest| rest.split('<').next().unwrap().to_owned()).collect()

@@ -89,6 +89,9 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::NAMES), default_value = "table")]
         output: String,
     },
+        /// What `watch-workers --json` wrote meanwhile, beside it; it may be written several times
+        #[arg(long, value_name = "FILE")]
+        workers: Vec<PathBuf>,
     /// Say what moved between two runs, two paths of a run, or two workloads of one
     Compare(Compare),
     /// End the run that goes on; what it measured is kept

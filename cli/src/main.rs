@@ -35,7 +35,7 @@ use kube::{ResourceExt, api::ListParams};
 use live::Live;
 use std::{
     io::{Write, stdout},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -76,10 +76,8 @@ async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
         Command::Wait { probe, until } => {
             return watch(&Cluster::connect(place).await?, &probe, until, None).await;
         }
-        Command::Report { run, output } => {
-            let format: Format = output.parse().unwrap_or_default();
-            let (run, expect) = source::judged(place, &run).await?;
-            print(&render::run(&run, expect.as_ref(), format));
+        Command::Report { run, output, workers } => {
+            return report(place, &run, output.parse().unwrap_or_default(), &workers).await;
         }
         Command::Compare(order) => return compare(place, &order).await,
         Command::Cancel { probe } => {
@@ -194,6 +192,25 @@ async fn watch(
 async fn compare(place: &Place, order: &Compare) -> anyhow::Result<Exit> {
     let comparison = sides(place, order).await?;
     if !comparison.unlike.is_empty() && !order.unlike {
+/// Prints a run, beside what was seen of workers' sockets.
+async fn report(
+    place: &Place,
+    run: &str,
+    format: Format,
+    workers: &[PathBuf],
+) -> anyhow::Result<Exit> {
+    let sockets = match source::sockets(workers, format) {
+        Ok(sockets) => sockets,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return Ok(Exit::Misconfigured);
+        }
+    };
+    let (run, expect) = source::judged(place, run).await?;
+    print(&render::beside(&run, expect.as_ref(), &sockets, format));
+    Ok(Exit::Complete)
+}
+
         eprintln!("Not measured alike; --unlike compares all the same:");
         comparison.unlike.iter().for_each(|what| eprintln!("- {what}"));
         return Ok(Exit::Misconfigured);

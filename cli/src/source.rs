@@ -2,10 +2,16 @@
 
 use crate::{args::Place, cluster::Cluster};
 use anyhow::Context;
-use api::{ConnectionProbeRun, expect::Expect};
+use api::{
+    ConnectionProbeRun,
+    expect::Expect,
+    render::Format,
+    sockets::{self, SocketsReport},
+};
 use std::{
     fs,
     io::{Read, stdin},
+    path::PathBuf,
 };
 
 /// The run in a file, or of a name in the cluster.
@@ -31,6 +37,19 @@ pub(crate) async fn judged(
     Ok((run, expect))
 }
 
+/// What was seen of workers' sockets, of all these files; an error is a sentence.
+pub(crate) fn sockets(files: &[PathBuf], format: Format) -> Result<Vec<SocketsReport>, String> {
+    if !files.is_empty() {
+        format.beside_sockets()?;
+    }
+    let read = |file: &PathBuf| {
+        let name = file.display().to_string();
+        sockets::read(&name, &text(&name).map_err(|error| format!("{error:#}"))?)
+    };
+    let reports: Vec<_> = files.iter().map(read).collect::<Result<_, String>>()?;
+    Ok(reports.concat())
+}
+
 /// A file's text; that of standard input for `-`.
 pub(crate) fn text(file: &str) -> anyhow::Result<String> {
     let mut text = String::new();
@@ -44,4 +63,25 @@ pub(crate) fn text(file: &str) -> anyhow::Result<String> {
 /// No name of an object looks like this.
 pub(crate) fn is_file(name: &str) -> bool {
     name == "-" || name.contains('/') || name.ends_with(".json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_file_and_a_format_without_a_place_are_sentences() {
+        let told = |files: &[&str], format| {
+            let files: Vec<_> = files.iter().map(PathBuf::from).collect();
+            sockets(&files, format).map(|reports| reports.len())
+        };
+        let here = "../api/tests/timeline/sockets.json";
+        assert_eq!(told(&[], Format::Json), Ok(0));
+        assert_eq!(told(&[here, here], Format::Html), Ok(4));
+        assert!(told(&[here], Format::Junit).unwrap_err().contains("table, markdown and html"));
+        let missing = told(&["no/such.json"], Format::Html).unwrap_err();
+        assert!(missing.starts_with("no/such.json: No such file"), "{missing}");
+        let run = "../api/tests/timeline/run.json";
+        assert!(told(&[run], Format::Table).unwrap_err().starts_with(&format!("{run}: neither")));
+    }
 }

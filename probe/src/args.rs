@@ -84,6 +84,10 @@ pub enum Command {
         /// How it is set down
         #[arg(long, short, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::NAMES), default_value = "table")]
         output: String,
+        /// What `kubectl cprobe watch-workers --json` or `watch-sockets` wrote meanwhile, beside it; it may be
+        /// written several times
+        #[arg(long, value_name = "FILE")]
+        workers: Vec<PathBuf>,
     },
     /// Print the completion of words for a shell: source <(connection-probe completion bash)
     Completion {

@@ -22,7 +22,7 @@ use std::{
     fs::File,
     future::{Future, ready},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 use tokio::{
@@ -50,7 +50,9 @@ fn main() -> ExitCode {
             Ok(args.order().map_or(Exit::Complete, |order| take_inventory(&order, clock)))
         }
         Command::WatchSockets(args) => watch_sockets(&args, clock),
-        Command::Report { file, output } => report(&file, output.parse().unwrap_or_default()),
+        Command::Report { file, output, workers } => {
+            report(&file, output.parse().unwrap_or_default(), &workers)
+        }
         Command::Completion { shell } => {
             let mut completion = Vec::new();
             clap_complete::generate(
@@ -192,11 +194,16 @@ fn print_line(line: &Line) {
     print(&(serde_json::to_string(line).unwrap_or_default() + "\n"));
 }
 
-/// Prints the run in a file.
-fn report(file: &Path, format: Format) -> Result<Exit, String> {
+/// Prints the run in a file, beside what was seen of workers' sockets.
+fn report(file: &Path, format: Format, workers: &[PathBuf]) -> Result<Exit, String> {
+    if !workers.is_empty() {
+        format.beside_sockets()?;
+    }
+    let of = |file: &PathBuf| api::sockets::read(&file.display().to_string(), &args::read(file)?);
+    let sockets: Vec<_> = workers.iter().map(of).collect::<Result<_, String>>()?;
     let run: ConnectionProbeRun = serde_json::from_str(&args::read(file)?)
         .map_err(|e| format!("{}: no ConnectionProbeRun in JSON: {e}", file.display()))?;
-    print(&render::run(&run, None, format));
+    print(&render::beside(&run, None, &sockets.concat(), format));
     Ok(Exit::Complete)
 }
 

@@ -1,9 +1,14 @@
 //! What a report says, whatever it is written in.
 
-use super::{Story, configuration, evidence, expectations, findings, gaps, observed, rds_proxy, results};
+use super::{
+    Story, configuration, evidence, expectations, findings, gaps, observed, rds_proxy, results,
+};
 use crate::text;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// The heading of what was seen of workers' sockets.
+pub(super) const SOCKETS: &str = "Real workers' sockets";
 
 /// A report in words. What others said stands in its texts between backticks, see [`quote`].
 pub(crate) struct Document {
@@ -42,6 +47,7 @@ impl Document {
             expectations::section(story),
             findings::section(story),
             observed::section(story),
+            sockets(story),
             rds_proxy::section(story),
             evidence::section(story),
             Some(configuration::section(story)),
@@ -54,6 +60,19 @@ impl Document {
             sections: sections.into_iter().flatten().filter(|s| !s.blocks.is_empty()).collect(),
         }
     }
+}
+
+/// What was seen of workers' sockets, a document of its own, as a part of this one. Absent if nobody watched them.
+fn sockets(story: &Story<'_>) -> Option<Section> {
+    if story.sockets.is_empty() {
+        return None;
+    }
+    let Document { title, summary, sections } = super::sockets::document(story.sockets, true);
+    let parts = sections
+        .into_iter()
+        .flat_map(|part| std::iter::once(Block::Title(part.title.to_owned())).chain(part.blocks));
+    let blocks = std::iter::once(Block::Text(format!("{title}. {summary}"))).chain(parts).collect();
+    Some(Section { title: SOCKETS, blocks })
 }
 
 /// What somebody else said, in a text of ours.

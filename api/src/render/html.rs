@@ -2,19 +2,22 @@
 
 use super::{
     Story, configuration,
-    document::{Block, Document, Section, parts, printable},
-    evidence, rds_proxy,
+    document::{Block, Document, SOCKETS, Section, parts, printable},
+    evidence, observed, rds_proxy,
 };
-use crate::rds_proxy::RdsProxyStatus;
-use curve::curve;
-use lanes::Arms;
+use figures::figures;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use timeline::{by_age, by_clock, legend};
 
 mod axis;
+mod bar;
 mod curve;
+mod figures;
 mod lanes;
+mod legend;
 mod metrics;
+mod pods;
+mod real;
+mod shape;
 mod timeline;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -26,7 +29,10 @@ pub(super) fn page(story: &Story<'_>) -> String {
     let title = printable(&document.title);
     // What was found first, then the figures, then what it rests on.
     let rests = |section: &Section| {
-        matches!(section.title, rds_proxy::TITLE | evidence::TITLE | configuration::TITLE)
+        matches!(
+            section.title,
+            observed::TITLE | SOCKETS | rds_proxy::TITLE | evidence::TITLE | configuration::TITLE
+        )
     };
     let found = document.sections.iter().take_while(|section| !rests(section)).count();
     let (found, others) = document.sections.split_at(found);
@@ -54,35 +60,6 @@ pub(super) fn page(story: &Story<'_>) -> String {
         }
     };
     page.into_string() + "\n"
-}
-
-/// For each workload: when its connections lived, how long, and which share of them how long.
-fn figures(story: &Story<'_>) -> Markup {
-    let workloads: Vec<_> = story
-        .workloads()
-        .filter_map(|(result, settings)| {
-            Some((&result.workload, Arms::of(result.report.as_ref()?, settings)))
-        })
-        .collect();
-    let (clock, age) = lanes::axes(workloads.iter().map(|(_, arms)| arms));
-    let metrics = story.status.rds_proxy.as_ref().and_then(RdsProxyStatus::metrics);
-    let all: Vec<_> = workloads.iter().map(|(_, arms)| arms).collect();
-    html! {
-        h2 { "Connections" }
-        (legend())
-        @for (workload, arms) in &workloads {
-            h3 { (printable(workload)) }
-            @for line in arms.told() { p.told { (inline(&line)) } }
-            div.figures {
-                figure { (by_clock(arms, &clock)) figcaption { "Time of day (UTC), when each ended" } }
-                figure { (by_age(arms, &age)) figcaption { "Age, and the form of the end" } }
-                @if let Some(curve) = curve(arms, &age) {
-                    figure { (curve.drawing) figcaption { (curve.caption) } }
-                }
-            }
-        }
-        @if let Some(metrics) = metrics { (metrics::charts(metrics, &all, &clock)) }
-    }
 }
 
 fn blocks(blocks: &[Block]) -> Markup {

@@ -7,6 +7,7 @@ use crate::{
     report::{Arm, ArmReport},
     run::WorkloadResult,
     settings::WorkloadSettings,
+    sockets::SocketsReport,
     text,
 };
 use std::borrow::Cow;
@@ -19,6 +20,8 @@ pub(super) struct Story<'a> {
     pub(super) settings: Option<Settings>,
     /// What was expected, each judged by itself.
     pub(super) expected: Vec<Judged>,
+    /// What was seen of workers' sockets meanwhile.
+    pub(super) sockets: &'a [SocketsReport],
 }
 
 impl<'a> Story<'a> {
@@ -26,7 +29,7 @@ impl<'a> Story<'a> {
         let status = run.status.as_ref().map(Cow::Borrowed).unwrap_or_default();
         let settings = Settings::new("", &run.spec.measurement.settled, Vec::new()).ok();
         let expected = expect.map(|expect| judge_each(expect, &status)).unwrap_or_default();
-        Self { run, status, settings, expected }
+        Self { run, status, settings, expected, sockets: &[] }
     }
 
     /// Name of the probe.

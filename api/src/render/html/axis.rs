@@ -6,8 +6,8 @@ use maud::{Markup, html};
 
 /// Width of every figure: what a phone shows without shrinking it.
 pub(super) const WIDTH: f64 = 360.0;
-/// Room for the number of a connection.
-const LEFT: f64 = 30.0;
+/// Room for the number of a connection: of a process, up to seven digits.
+const LEFT: f64 = 42.0;
 /// Room for what became of it.
 const RIGHT: f64 = 112.0;
 /// Seconds between two marks.
@@ -42,6 +42,16 @@ impl Axis {
         let share = (ms - self.from) as f64 / (self.to - self.from) as f64;
         let x = LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT);
         (x * 10.0).round() / 10.0
+    }
+
+    /// Where the number of a connection ends.
+    pub(super) fn label() -> f64 {
+        LEFT - 6.0
+    }
+
+    /// Whether a moment is beyond its end.
+    pub(super) fn is_beyond(&self, ms: i64) -> bool {
+        ms > self.to
     }
 
     /// Where the room begins for what became of a connection.

@@ -2,44 +2,40 @@
 
 use super::{
     axis::{Axis, WIDTH},
-    lanes::{Arms, Lanes, path},
+    bar::Curve,
     timeline::BELOW,
 };
 use crate::{
-    report::Arm,
-    survival::{self, Lives, Step},
+    survival::{self, Step},
     text,
 };
 use maud::{Markup, html};
 
 const HEIGHT: f64 = 110.0;
 const TOP: f64 = 8.0;
+/// From one line of words to the next.
+const LINE: f64 = 12.0;
 
 /// A drawing, and what it shows.
-pub(super) struct Curve {
+pub(super) struct Drawn {
     pub(super) drawing: Markup,
     pub(super) caption: String,
 }
 
-/// Nothing while connections are still held, or nobody knows what became of them: those that have ended
-/// would speak for all.
-pub(super) fn curve(arms: &Arms<'_>, axis: &Axis) -> Option<Curve> {
-    let has_ended = |lanes: &&Lanes<'_>| lanes.report.counts.ended() == lanes.report.connections;
-    let ended: Vec<_> = arms.0.iter().filter(has_ended).map(|lanes| lanes.report).collect();
-    let all: Vec<(Arm, Vec<Lives>)> =
-        ended.iter().map(|arm| (arm.arm, survival::lives(arm))).collect();
-    let all: Vec<_> = all.into_iter().filter(|(_, lives)| !lives.is_empty()).collect();
+/// Nothing if nothing is known.
+pub(super) fn draw(curves: &[Curve], axis: &Axis) -> Option<Drawn> {
+    let all: Vec<&Curve> = curves.iter().filter(|curve| !curve.lives.is_empty()).collect();
     if all.is_empty() {
         return None;
     }
-    let medians = all.iter().map(|(arm, lives)| {
+    let medians = all.iter().map(|Curve { name, lives }| {
         let median = match survival::median(&survival::steps(lives)) {
             None => "not reached".to_owned(),
             Some((from, to)) if from == to => text::mmss(to),
             Some((from, to)) => format!("{}–{}", text::mmss(from), text::mmss(to)),
         };
         let n: i32 = lives.iter().map(|lives| lives.n).sum();
-        format!("{} {median} (n = {n})", path(*arm))
+        format!("{name} {median} (n = {n})")
     });
     let medians = medians.collect::<Vec<_>>().join(", ");
     let caption = format!("Share that lives on, by age. Half of them: {medians}");
@@ -47,12 +43,12 @@ pub(super) fn curve(arms: &Arms<'_>, axis: &Axis) -> Option<Curve> {
         svg viewBox=(format!("0 0 {WIDTH} {}", HEIGHT + BELOW)) role="img" aria-label=(caption) {
             (axis.draw(HEIGHT))
             @for share in [0.0, 0.5, 1.0] {
-                text.number x="28" y=(y(share) + 3.5) { (format!("{:.0}", share * 100.0)) "%" }
+                text.number x=(Axis::label()) y=(y(share) + 3.5) { (format!("{:.0}", share * 100.0)) "%" }
             }
-            @for (i, (arm, lives)) in all.iter().enumerate() { (line(*arm, lives, axis, if i == 0 { 3.0 } else { 15.0 })) }
+            @for (curve, below) in all.iter().zip([3.0, 3.0 + LINE]) { (line(curve, axis, below)) }
         }
     };
-    Some(Curve { drawing, caption })
+    Some(Drawn { drawing, caption })
 }
 
 /// Where a share is.
@@ -60,7 +56,7 @@ fn y(share: f64) -> f64 {
     ((HEIGHT - share * (HEIGHT - TOP)) * 10.0).round() / 10.0
 }
 
-fn line(arm: Arm, lives: &[Lives], axis: &Axis, below: f64) -> Markup {
+fn line(Curve { name, lives }: &Curve, axis: &Axis, below: f64) -> Markup {
     let steps = survival::steps(lives);
     let mut trace = format!("M{} {}", axis.x(0), y(1.0));
     for step in &steps {
@@ -74,7 +70,7 @@ fn line(arm: Arm, lives: &[Lives], axis: &Axis, below: f64) -> Markup {
     let before = |i: usize| if i == 0 { 1.0 } else { steps[i - 1].left };
     let vague = steps.iter().enumerate().filter(|(_, step)| step.from_ms < step.to_ms);
     html! {
-        g class=(path(arm)) {
+        g class=(name) {
             @for (i, step) in vague {
                 rect.unknown x=(axis.x(step.from_ms)) y=(y(before(i))) fill="url(#hatch)"
                     width=(format!("{:.1}", axis.x(step.to_ms) - axis.x(step.from_ms)))
@@ -84,7 +80,7 @@ fn line(arm: Arm, lives: &[Lives], axis: &Axis, below: f64) -> Markup {
             @for lives in censored {
                 path.censored d=(format!("M{} {}v8", axis.x(lives.min_ms), y(at(&steps, lives.min_ms)) - 4.0)) {}
             }
-            text.end x=(Axis::end()) y=(y(share).min(HEIGHT - 14.0) + below) { (path(arm)) ": " (format!("{:.0}", share * 100.0)) "%" }
+            text.end x=(Axis::end()) y=(y(share).min(HEIGHT - 14.0) + below) { (name) ": " (format!("{:.0}", share * 100.0)) "%" }
         }
     }
 }

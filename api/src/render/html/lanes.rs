@@ -1,6 +1,6 @@
-//! What is known of the lives of connections, made ready for drawing.
+//! What is known of the lives of connections that were held, made ready for drawing.
 
-use super::axis::Axis;
+use super::bar::{Bar, Curve, Group};
 use crate::{
     lanes::Schedule,
     lifetime::{Spread, ms},
@@ -8,87 +8,44 @@ use crate::{
     render::{document::quote, table},
     report::{Arm, ArmReport, Ending, LaneEnd, Outcome, Report},
     settings::WorkloadSettings,
-    text,
+    survival, text,
 };
 
-/// The arms of a workload.
-pub(super) struct Arms<'a>(pub(super) Vec<Lanes<'a>>);
-
-/// The connections of an arm.
-pub(super) struct Lanes<'a> {
-    pub(super) report: &'a ArmReport,
-    pub(super) bars: Vec<Bar>,
+/// The connections of a workload, by path.
+pub(super) fn groups(report: &Report, settings: Option<&WorkloadSettings>) -> Vec<Group> {
+    let group = |arm: &ArmReport| {
+        let mut bars: Vec<Bar> = arm.endings.iter().flat_map(|e| bars(e, settings)).collect();
+        bars.sort_by_key(|bar| (bar.opened.is_none(), bar.label.parse().unwrap_or(0)));
+        Group { name: path(arm.arm).to_owned(), bars, is_measured: arm.arm == Arm::Target }
+    };
+    report.arms.iter().map(group).collect()
 }
 
-/// One connection, or several that are only known together. Milliseconds; ages unless it says otherwise.
-pub(super) struct Bar {
-    /// Number of the connection, or how many.
-    pub(super) label: String,
-    /// What a reader hears or hovers.
-    pub(super) title: String,
-    pub(super) outcome: Outcome,
-    /// When it was opened, by the wall clock: unknown of several.
-    pub(super) opened: Option<i64>,
-    /// Until then it sent requests; afterwards it was silent.
-    pub(super) busy: i64,
-    /// Until then it lived.
-    pub(super) alive: i64,
-    /// By then it was over, or seen alive for the last time.
-    pub(super) over: i64,
-    /// When a transaction was opened that stayed open.
-    pub(super) begin: Option<i64>,
-    /// When the last request was answered.
-    pub(super) proof: Option<i64>,
-    /// SET and LISTEN, by their letters.
-    pub(super) marks: Vec<(char, i64)>,
-    /// What became of it, in few words.
-    pub(super) end: String,
-}
-
-impl<'a> Arms<'a> {
-    pub(super) fn of(report: &'a Report, settings: Option<&WorkloadSettings>) -> Self {
-        let lanes = |arm: &'a ArmReport| {
-            let mut bars: Vec<Bar> = arm.endings.iter().flat_map(|e| bars(e, settings)).collect();
-            bars.sort_by_key(|bar| (bar.opened.is_none(), bar.label.parse().unwrap_or(0)));
-            Lanes { report: arm, bars }
+/// A line on each path.
+pub(super) fn told(report: &Report) -> impl Iterator<Item = String> {
+    report.arms.iter().map(|arm| {
+        let error = match table::error(arm) {
+            none if none == "none" => String::new(),
+            error => format!("; {}", quote(&error)),
         };
-        Self(report.arms.iter().map(lanes).collect())
-    }
+        let (cut, when) = (table::disconnects(arm), table::when(arm));
+        format!("{}: disconnected: {cut}, {when}{error}", path(arm.arm))
+    })
+}
 
-    /// A line on each.
-    pub(super) fn told(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|lanes| {
-            let error = match table::error(lanes.report) {
-                none if none == "none" => String::new(),
-                error => format!("; {}", quote(&error)),
-            };
-            let (cut, when) = (table::disconnects(lanes.report), table::when(lanes.report));
-            format!("{}: disconnected: {cut}, {when}{error}", path(lanes.report.arm))
-        })
-    }
+/// Nothing of a path while connections are still held, or nobody knows what became of them: those that have ended
+/// would speak for all.
+pub(super) fn curves(report: &Report) -> Vec<Curve> {
+    let ended = report.arms.iter().filter(|arm| arm.counts.ended() == arm.connections);
+    ended.map(|arm| Curve { name: path(arm.arm), lives: survival::lives(arm) }).collect()
 }
 
 /// A path in a figure.
-pub(super) fn path(arm: Arm) -> &'static str {
+fn path(arm: Arm) -> &'static str {
     match arm {
         Arm::Target => "target",
         Arm::Control => "control",
     }
-}
-
-/// Axes that hold for all figures, so that they compare: of the day, and of ages.
-pub(super) fn axes<'a>(all: impl Iterator<Item = &'a Arms<'a>>) -> (Axis, Axis) {
-    let (mut first, mut last, mut oldest) = (i64::MAX, i64::MIN, 0);
-    for bar in all.flat_map(|arms| &arms.0).flat_map(|lanes| &lanes.bars) {
-        oldest = oldest.max(bar.over);
-        if let Some(opened) = bar.opened {
-            (first, last) = (first.min(opened), last.max(opened + bar.over));
-        }
-    }
-    if first > last {
-        (first, last) = (0, 0);
-    }
-    (Axis::of_day(first, last), Axis::of_age(oldest))
 }
 
 /// Those that are told one by one, and one for all others.
@@ -125,8 +82,9 @@ fn one(ending: &Ending, lane: &LaneEnd, settings: Option<&WorkloadSettings>) -> 
     Bar {
         label: lane.lane.to_string(),
         title: format!("Connection {}: {} {lived}: {seen}", lane.lane, ending.outcome.as_str()),
-        outcome: ending.outcome,
+        shape: ending.outcome.into(),
         opened: Some(lane.at.as_millisecond() - noticed),
+        watched: None,
         busy: busy.min(alive),
         alive,
         over,
@@ -152,8 +110,9 @@ fn others(ending: &Ending, n: i32, spread: Spread) -> Bar {
     Bar {
         label: format!("+{n}"),
         title: format!("{n} more: {outcome} {end}: {}", text::ending(ending)),
-        outcome: ending.outcome,
+        shape: ending.outcome.into(),
         opened: None,
+        watched: None,
         busy: 0,
         alive: spread.min_ms,
         over: spread.max_ms,

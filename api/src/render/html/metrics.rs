@@ -2,7 +2,8 @@
 
 use super::{
     axis::{Axis, WIDTH},
-    lanes::Arms,
+    bar::Group,
+    shape::Shape,
     timeline::BELOW,
 };
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
         metrics::{Metric, MetricKind, Metrics},
         points::Point,
     },
-    report::{Arm, Outcome},
     text,
 };
 use maud::{Markup, html};
@@ -21,8 +21,12 @@ const HEIGHT: f64 = 56.0;
 const TOP: f64 = 22.0;
 
 /// A drawing for each metric that has a value in this time, and when connections were cut.
-pub(super) fn charts(metrics: &Metrics, workloads: &[&Arms<'_>], axis: &Axis) -> Markup {
-    let cuts = cuts(workloads, axis);
+pub(super) fn charts<'a>(
+    metrics: &Metrics,
+    all: impl Iterator<Item = &'a Group>,
+    axis: &Axis,
+) -> Markup {
+    let cuts = cuts(all, axis);
     let drawn = Metric::ALL.into_iter().filter_map(|metric| chart(metric, metrics, &cuts, axis));
     let of = match metrics.minutes() {
         1 => "A step is a minute.".to_owned(),
@@ -45,10 +49,9 @@ pub(super) fn charts(metrics: &Metrics, workloads: &[&Arms<'_>], axis: &Axis) ->
 }
 
 /// Where connections of the measured path were cut, each place once.
-fn cuts(workloads: &[&Arms<'_>], axis: &Axis) -> Vec<f64> {
-    let arms = workloads.iter().flat_map(|arms| &arms.0);
-    let bars = arms.filter(|lanes| lanes.report.arm == Arm::Target).flat_map(|lanes| &lanes.bars);
-    let cut = bars.filter(|bar| bar.outcome == Outcome::Disconnected);
+fn cuts<'a>(all: impl Iterator<Item = &'a Group>, axis: &Axis) -> Vec<f64> {
+    let bars = all.filter(|group| group.is_measured).flat_map(|group| &group.bars);
+    let cut = bars.filter(|bar| bar.shape == Shape::Cut);
     let mut cuts: Vec<f64> =
         cut.filter_map(|bar| Some(axis.x(bar.opened?.saturating_add(bar.over)))).collect();
     cuts.sort_by(f64::total_cmp);
@@ -71,7 +74,7 @@ fn chart(metric: Metric, metrics: &Metrics, cuts: &[f64], axis: &Axis) -> Option
         svg viewBox=(format!("0 0 {WIDTH} {}", HEIGHT + BELOW)) role="img" aria-label=(what) {
             (axis.draw(HEIGHT))
             text.path x="2" y="12" { (metric.as_str()) }
-            text.number x="28" y=(HEIGHT - 1.0) { "0" }
+            text.number x=(Axis::label()) y=(HEIGHT - 1.0) { "0" }
             @for x in cuts { path.when d=(format!("M{x} {TOP}V{HEIGHT}")) {} }
             path.step d=(steps(&points, most, axis)) {}
             text.end x=(Axis::end()) y=(HEIGHT - 4.0) { "last " (last) }
