@@ -11,11 +11,13 @@ use std::net::SocketAddr;
 
 mod fate;
 mod file;
+mod heard;
 pub mod judge;
 mod line;
 
 pub use fate::{ACTIVE_MS, Fate};
 pub use file::read;
+pub use heard::Heard;
 pub use line::{Event, Line};
 
 /// What was seen in the network namespace of one pod.

@@ -19,6 +19,7 @@ mod rds_proxy;
 mod sockets;
 mod statement;
 mod waiting;
+mod watch_workers;
 
 pub use expectations::*;
 pub use ladder::{ladder, left_out};
@@ -27,6 +28,7 @@ pub use rds_proxy::*;
 pub use sockets::*;
 pub use statement::{aws_says, instead, pinning_statements, pins};
 pub use waiting::*;
+pub use watch_workers::*;
 
 /// Minutes and seconds, as in `46:41`; hours are minutes, as in the tickets that this is for.
 #[must_use]

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::watch_workers::WatchWorkers;
 use api::{compare::Timer, render::Format};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use clap_complete::Shell;
@@ -88,10 +89,10 @@ pub(crate) enum Command {
         /// How it is set down
         #[arg(long, short, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::NAMES), default_value = "table")]
         output: String,
-    },
         /// What `watch-workers --json` wrote meanwhile, beside it; it may be written several times
         #[arg(long, value_name = "FILE")]
         workers: Vec<PathBuf>,
+    },
     /// Say what moved between two runs, two paths of a run, or two workloads of one
     Compare(Compare),
     /// End the run that goes on; what it measured is kept
@@ -104,6 +105,11 @@ pub(crate) enum Command {
         /// A probe with rdsProxy that has run: whose account asks AWS
         probe: String,
     },
+    /// Watch the connections of workers' pods, and say who closes which: by a container that it adds to each
+    ///
+    /// It sends no statement and reads nothing of what connections carry. The container has no rights, ends by itself, and
+    /// stays in the pod's spec. It takes the rights to get pods and pods/log and to patch pods/ephemeralcontainers.
+    WatchWorkers(WatchWorkers),
     /// Print the completion of words for a shell: source <(kubectl cprobe completion bash)
     Completion {
         /// For which shell
@@ -159,7 +165,7 @@ pub(crate) struct Compare {
     pub(crate) output: String,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from(parsed).map_err(|_| "it must not be negative".to_owned())
 }

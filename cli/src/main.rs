@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`args`]: the command line. [`source`]: where a run is read from. [`cluster`]: what is asked of one.
 //! - [`follow`], [`live`]: a run while it lasts. [`list`]: several of them.
-//! - [`restore`]: an RDS Proxy that runs have left changed.
+//! - [`restore`]: an RDS Proxy that runs have left changed. [`watch_workers`]: the sockets of workers' pods.
 //!
 //! What is said of a run is `api`'s.
 
@@ -15,6 +15,7 @@ mod list;
 mod live;
 mod restore;
 mod source;
+mod watch_workers;
 
 use anyhow::{Context, bail};
 use api::{
@@ -89,6 +90,9 @@ async fn act(place: &Place, command: Command) -> anyhow::Result<Exit> {
         }
         Command::Restore { probe } => {
             return restore::restore(&Cluster::connect(place).await?, &probe).await;
+        }
+        Command::WatchWorkers(order) => {
+            return watch_workers::watch(&Cluster::connect(place).await?, &order).await;
         }
         Command::Completion { shell } => {
             let mut words = Vec::new();
@@ -188,10 +192,6 @@ async fn watch(
     within(until.timeout, probe, done).await
 }
 
-/// Says what moved.
-async fn compare(place: &Place, order: &Compare) -> anyhow::Result<Exit> {
-    let comparison = sides(place, order).await?;
-    if !comparison.unlike.is_empty() && !order.unlike {
 /// Prints a run, beside what was seen of workers' sockets.
 async fn report(
     place: &Place,
@@ -211,6 +211,10 @@ async fn report(
     Ok(Exit::Complete)
 }
 
+/// Says what moved.
+async fn compare(place: &Place, order: &Compare) -> anyhow::Result<Exit> {
+    let comparison = sides(place, order).await?;
+    if !comparison.unlike.is_empty() && !order.unlike {
         eprintln!("Not measured alike; --unlike compares all the same:");
         comparison.unlike.iter().for_each(|what| eprintln!("- {what}"));
         return Ok(Exit::Misconfigured);
