@@ -9,9 +9,10 @@ use api::{
     ConnectionProbeRun,
     expect::Expect,
     render::{self, Format},
+    sockets,
 };
 use lab::tools::tool;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -83,8 +84,8 @@ function measure() {
 }
 "#;
 
-/// Shows a page on a screen: what was measured. With a name, a picture is kept.
-fn show(page: &str, screen: &Screen, picture: bool) -> Value {
+/// Shows a page on a screen: what was measured. With a prefix for its name, a picture is kept.
+fn show(page: &str, screen: &Screen, picture: Option<&str>) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -118,9 +119,9 @@ fn show(page: &str, screen: &Screen, picture: bool) -> Value {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    if picture {
+    if let Some(prefix) = picture {
         let shown = write("show.html", &format!("<body style='margin:0'>{}", frame("")));
-        let file = pictures().join(format!("{name}.png"));
+        let file = pictures().join(format!("{prefix}{name}.png"));
         _ = fs::remove_file(&file);
         chromium(&[&format!("--screenshot={}", file.display())], &shown);
         assert!(file.exists(), "{}", file.display());
@@ -132,13 +133,11 @@ fn show(page: &str, screen: &Screen, picture: bool) -> Value {
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {dom}"))
 }
 
-#[test]
-fn a_page_reads_on_every_screen_and_loads_nothing() {
-    let expect = Expect { survives: Some(true), ..Expect::default() };
-    let page = render::run(&captured(), Some(&expect), Format::Html);
+/// Holds a page to what every screen asks: so many texts at least, so many figures. Pictures are named by `prefix`.
+fn check_on_every_screen(page: &str, prefix: &str, texts: u64, figures: usize) {
     for screen in &SCREENS {
-        let seen = show(&page, screen, true);
-        let name = screen.name;
+        let seen = show(page, screen, Some(prefix));
+        let name = format!("{prefix}{}", screen.name);
         assert_eq!(seen["width"], screen.width, "{name}");
         assert!(
             seen["content"].as_u64() <= seen["width"].as_u64(),
@@ -150,9 +149,9 @@ fn a_page_reads_on_every_screen_and_loads_nothing() {
             "{name}: a text has a contrast of {}",
             seen["contrast"]
         );
-        assert!(seen["texts"].as_u64().unwrap() > 500, "{name}: {}", seen["texts"]);
+        assert!(seen["texts"].as_u64().unwrap() > texts, "{name}: {}", seen["texts"]);
         let drawn = seen["drawn"].as_array().unwrap();
-        assert_eq!(drawn.len(), 3 * 8, "{name}: three figures for each workload");
+        assert_eq!(drawn.len(), figures, "{name}");
         for figure in drawn {
             assert_eq!(
                 figure["over"].as_array().unwrap().len(),
@@ -162,6 +161,44 @@ fn a_page_reads_on_every_screen_and_loads_nothing() {
             assert!(figure["size"].as_f64().unwrap() >= 7.0, "{name}: too small to read: {figure}");
         }
     }
+}
+
+#[test]
+fn a_page_reads_on_every_screen_and_loads_nothing() {
+    let expect = Expect { survives: Some(true), ..Expect::default() };
+    let page = render::run(&captured(), Some(&expect), Format::Html);
+    // Three figures for each of eight workloads.
+    check_on_every_screen(&page, "", 500, 3 * 8);
+}
+
+/// A made-up run beside real workers: many, with the longest words and numbers that there are.
+#[test]
+fn so_does_one_of_many_real_workers() {
+    let file = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/tests/timeline");
+        fs::read_to_string(folder.join(name)).unwrap()
+    };
+    let mut run: Value = serde_json::from_str(&file("run.json")).unwrap();
+    let observed = &mut run["status"]["workloads"][1]["report"]["observed"];
+    let one = observed["lives"].as_array().unwrap()[2].clone();
+    for (i, fate) in
+        ["ServerRestarted", "CutActive", "RowDeleted"].iter().cycle().take(70).enumerate()
+    {
+        let mut life = one.clone();
+        life["pid"] = (4_194_304 - i).into();
+        life["end"] = json!({
+            "after": "2026-11-25T12:00:40Z", "before": "2026-11-25T12:00:45Z",
+            "livedMs": 6_000_000_000_i64, "silenceMs": 8000, "fate": fate,
+        });
+        observed["lives"].as_array_mut().unwrap().push(life);
+    }
+    observed["livesSeen"] = 75.into();
+    observed["restarts"] = json!(["2026-11-25T12:00:41Z"]);
+    let run: ConnectionProbeRun = serde_json::from_value(run).unwrap();
+    let pods = sockets::read("sockets.json", &file("sockets.json")).unwrap();
+    let page = render::beside(&run, None, &pods, Format::Html);
+    // Three for each of two workloads, two for each of two pods.
+    check_on_every_screen(&page, "workers-", 500, 3 * 2 + 2 * 2);
 }
 
 #[test]
@@ -184,7 +221,7 @@ fn what_a_server_says_is_never_run() {
             .flat_map(|form| &mut form.messages)
             .for_each(|message| message.text = harm.to_owned());
     }
-    let seen = show(&render::run(&run, None, Format::Html), &SCREENS[0], false);
+    let seen = show(&render::run(&run, None, Format::Html), &SCREENS[0], None);
     assert_eq!(
         (&seen["harmed"], &seen["scripts"]),
         (&"undefinedundefined".into(), &0.into()),

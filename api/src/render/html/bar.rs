@@ -1,7 +1,9 @@
 //! What a figure needs to know of a connection, whoever held it.
 
 use super::{axis::Axis, shape::Shape};
-use crate::survival::Lives;
+use crate::{survival::Lives, text};
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// Lanes below each other, under a name.
 pub(super) struct Group {
@@ -73,6 +75,14 @@ pub(super) fn by_kind(mut bars: Vec<(usize, Bar)>, beyond: i64, is_measured: boo
         groups.push(Group { name, bars: Vec::new(), is_measured });
     }
     groups
+}
+
+/// An age in what a figure has room for: of more than 100 hours nobody asks the minute.
+pub(super) fn age(ms: i64) -> String {
+    match ms / HOUR_MS {
+        ..100 => text::mmss(ms),
+        hours => format!("{hours} h"),
+    }
 }
 
 /// Axes that hold for all figures, so that they compare: of the day, and of ages. Of what was there already only the

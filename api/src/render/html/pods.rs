@@ -1,6 +1,6 @@
 //! Sockets of real workers, as the kernel of their pod saw them, made ready for drawing.
 
-use super::bar::{Bar, Group, by_kind};
+use super::bar::{Bar, Group, age, by_kind};
 use crate::{
     beats::{FIRST_MOMENTS_MS, Rhythm},
     sockets::{ClosedBy, Fate, Form, Role, SocketLife, SocketsReport},
@@ -27,7 +27,7 @@ fn bar(life: &SocketLife, watched_until: Timestamp) -> Bar {
         (None, Rhythm::Beating | Rhythm::Working) => alive,
     };
     let least = if life.born.is_some() && life.end.is_some() { "" } else { ">= " };
-    let lived = format!("{least}{}", text::mmss(over));
+    let lived = format!("{least}{}", age(over));
     Bar {
         label: life.local_port.to_string(),
         title: format!(

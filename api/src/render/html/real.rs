@@ -1,7 +1,7 @@
 //! Sessions of real workers, as the server saw them, made ready for drawing.
 
 use super::{
-    bar::{Bar, Curve, Group, KINDS, by_kind},
+    bar::{Bar, Curve, Group, KINDS, age, by_kind},
     shape::Shape,
 };
 use crate::{
@@ -51,7 +51,7 @@ fn bar(life: &Life, observed: &Observed) -> Bar {
         (None, Rhythm::Silent) => FIRST_MOMENTS_MS,
         (None, Rhythm::Beating | Rhythm::Working) => alive,
     };
-    let lived = text::mmss(life.end.map_or(over, |end| end.lived_ms));
+    let lived = age(life.end.map_or(over, |end| end.lived_ms));
     Bar {
         label: life.pid.to_string(),
         title: title(life),
@@ -73,10 +73,10 @@ fn bar(life: &Life, observed: &Observed) -> Bar {
 
 /// Until which age it lived, and by which it was over or seen for the last time.
 fn ages(life: &Life, observed: &Observed) -> (i64, i64) {
-    let age = |at: Timestamp| (at.as_millisecond() - life.born.as_millisecond()).max(0);
-    let last_look = observed.last_look.map_or(0, age);
+    let at_age = |at: Timestamp| (at.as_millisecond() - life.born.as_millisecond()).max(0);
+    let last_look = observed.last_look.map_or(0, at_age);
     let (alive, over) =
-        life.end.map_or((last_look, last_look), |end| (age(end.after), age(end.before)));
+        life.end.map_or((last_look, last_look), |end| (at_age(end.after), at_age(end.before)));
     (alive.min(over), over)
 }
 
@@ -123,9 +123,9 @@ fn kind(role: Role) -> usize {
 fn word(fate: Fate) -> &'static str {
     match fate {
         Fate::CutIdle => "cut idle",
-        Fate::CutActive => "cut active",
+        Fate::CutActive => "cut busy",
         Fate::Left => "left",
-        Fate::RowDeleted => "row deleted",
+        Fate::RowDeleted => "row gone",
         Fate::TaskEnded => "task ended",
         Fate::ServerRestarted => "restart",
         Fate::Unknown => "unknown",
