@@ -151,6 +151,30 @@ fn a_sequential_probe_leaves_a_table_and_a_run_that_report_reads() {
 }
 
 #[test]
+fn workers_sockets_stand_beside_a_run_in_formats_that_have_a_place_for_them() {
+    let file = |name: &str| format!("{}/../api/tests/timeline/{name}", env!("CARGO_MANIFEST_DIR"));
+    let report = |format: &str, sockets: &str| {
+        let (sockets, run) = (file(sockets), file("run.json"));
+        probe(&["report", "-o", format, "--workers", &sockets, &run]).output().unwrap()
+    };
+    for format in ["table", "markdown", "html"] {
+        let Output { status, stdout, stderr } = report(format, "sockets.json");
+        assert_eq!(status.code(), Some(0), "{}", text(&stderr));
+        assert!(text(&stdout).contains("left by the pod itself (FIN)"), "{format}");
+    }
+    for (format, sockets, why) in [
+        ("json", "sockets.json", "formats table, markdown and html"),
+        ("junit", "sockets.json", "formats table, markdown and html"),
+        ("html", "run.json", "run.json: neither a list of reports"),
+        ("html", "missing.json", "missing.json: No such file"),
+    ] {
+        let Output { status, stdout, stderr } = report(format, sockets);
+        assert_eq!((status.code(), text(&stdout)), (Some(2), String::new()), "{format} {sockets}");
+        assert!(text(&stderr).contains(why), "{}", text(&stderr));
+    }
+}
+
+#[test]
 fn interrupted_it_tells_what_it_has_and_exits_with_5() {
     // Closes the first connection, and that of the inventory.
     let server = Fake::start(|number, mut peer| {
