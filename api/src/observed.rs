@@ -10,6 +10,7 @@ use crate::{
     report::{Arm, shorten},
     schema,
     statement::Statements,
+    text,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -87,7 +88,7 @@ pub struct WatchCost {
     /// Looks that were answered.
     pub looks: i64,
     /// Looks that were not: the watcher had to connect anew.
-    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: i64,
     /// The longest time between two looks, in milliseconds: no end is known better than to this in its worst place.
     pub longest_gap_ms: i64,
@@ -115,7 +116,60 @@ pub struct FateCount {
     pub silence: Spread,
 }
 
+/// Lives of one kind.
+#[derive(Clone, Debug)]
+pub struct Part<'a> {
+    /// What they were.
+    pub role: Role,
+    /// How many.
+    pub n: i32,
+    /// How many of them were cut, as far as that is known.
+    pub cut: i32,
+    /// The shortest life of those, in milliseconds.
+    pub first_cut_ms: Option<i64>,
+    /// The longest life of all, in milliseconds: at least.
+    pub longest_ms: Option<i64>,
+    /// What became of those that ended.
+    pub ended: Vec<&'a FateCount>,
+}
+
+impl Part<'_> {
+    /// What became of them, in words.
+    #[must_use]
+    pub fn fates(&self) -> String {
+        let fate =
+            |count: &&FateCount| format!("{} {}", count.lived.n, text::session_fate(count.fate));
+        match self.ended.is_empty() {
+            true => "none".to_owned(),
+            false => self.ended.iter().map(fate).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 impl Observed {
+    /// Lives of each kind of which there were some.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        let part = |role| {
+            let ended: Vec<_> = self.fates.iter().filter(|count| count.role == role).collect();
+            let cut = || ended.iter().filter(|count| count.fate.is_cut());
+            let alive = self.lives.iter().filter(|life| life.role == role && life.end.is_none());
+            let until = self.last_look.map_or(0, Timestamp::as_millisecond);
+            let ages = alive.clone().map(|life| until - life.born.as_millisecond());
+            let gone: i32 = ended.iter().map(|count| count.lived.n).sum();
+            Part {
+                role,
+                n: gone.saturating_add(i32::try_from(alive.count()).unwrap_or(i32::MAX)),
+                cut: cut().map(|count| count.lived.n).sum(),
+                first_cut_ms: cut().map(|count| count.lived.min_ms).min(),
+                longest_ms: ended.iter().map(|count| count.lived.max_ms).chain(ages).max(),
+                ended,
+            }
+        };
+        let parts = [Role::Main, Role::Task, Role::Other].map(part);
+        parts.into_iter().filter(|part| part.n > 0).collect()
+    }
+
     /// Whether it says something: it could look, and saw somebody.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
@@ -125,8 +179,7 @@ impl Observed {
     /// How many sessions were cut, as far as that is known.
     #[must_use]
     pub fn cut(&self) -> i32 {
-        let cut = |count: &&FateCount| matches!(count.fate, Fate::CutIdle | Fate::CutActive);
-        self.fates.iter().filter(cut).map(|count| count.lived.n).sum()
+        self.fates.iter().filter(|count| count.fate.is_cut()).map(|count| count.lived.n).sum()
     }
 
     /// How many lives of this role met this fate.
@@ -156,7 +209,7 @@ impl Observed {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_none_at_all(n: &i64) -> bool {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(n: &i64) -> bool {
     *n == 0
 }

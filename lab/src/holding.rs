@@ -29,7 +29,7 @@ pub struct Holding {
 
 /// A probe at work, on a thread of its own as in its own process.
 pub struct Held {
-    ended: oneshot::Receiver<(Exit, Report)>,
+    ended: oneshot::Receiver<(Exit, Report, Report)>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -82,6 +82,13 @@ impl Holding {
         (target.user, target.tls_mode) = (None, None);
         holding.files = vec![("uri", uri.into())];
         holding
+    }
+
+    /// In another database.
+    #[must_use]
+    pub fn database(mut self, name: &str) -> Self {
+        self.settings.target.database = Some(name.into());
+        self
     }
 
     /// Does something else.
@@ -187,13 +194,13 @@ impl Holding {
             let folder = tempfile::tempdir().expect("a folder");
             let setup = self.setup(&folder);
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let exit = runtime.block_on(async {
+            let (exit, mut whole) = runtime.block_on(async {
                 let clock = Clock::new(now(), Instant::now());
-                run::run(setup, clock, async { _ = stopped.await }).await.0
+                run::run(setup, clock, async { _ = stopped.await }).await
             });
             let message = fs::read_to_string(folder.path().join("message")).expect("a message");
             // Nobody waits any more if the test has failed.
-            let _ = end.send((exit, Report::parse(&message).expect("a report")));
+            let _ = end.send((exit, Report::parse(&message).expect("a report"), whole.remove(0)));
         });
         Held { ended, stop: Some(stop) }
     }
@@ -280,7 +287,18 @@ impl Held {
     pub async fn end(mut self) -> (Exit, Report) {
         // Kept until here: dropped, it would stop the probe.
         let _stop = self.stop.take();
-        self.ended.await.expect("the probe's end")
+        let (exit, report, _) = self.ended.await.expect("the probe's end");
+        (exit, report)
+    }
+
+    /// Waits for its end, and returns all that it would tell by hand, where there is no limit.
+    ///
+    /// # Panics
+    /// The probe panicked.
+    pub async fn whole(mut self) -> (Exit, Report) {
+        let _stop = self.stop.take();
+        let (exit, _, whole) = self.ended.await.expect("the probe's end");
+        (exit, whole)
     }
 }
 

@@ -69,6 +69,8 @@ struct State {
     watch: Watch,
     cost: WatchCost,
     times: VecDeque<i64>,
+    /// What ended the last connection before its time.
+    interrupted: Option<String>,
     missing: Vec<String>,
     facts: Vec<Fact>,
     rights: Rights,
@@ -96,6 +98,7 @@ impl Watcher {
             watch: Watch::new(keeps_text),
             cost: WatchCost::default(),
             times: VecDeque::new(),
+            interrupted: None,
             missing: Vec::new(),
             facts: Vec::new(),
             rights: Rights::default(),
@@ -133,11 +136,11 @@ impl Watcher {
                 Ok(mut session) => {
                     let why = self.look_on(&mut session, state).await.err();
                     state.cost.failed += 1;
-                    state.misses_looks(why.unwrap_or_default());
+                    state.misses_looks(&why.unwrap_or_default());
                 }
                 Err(why) => {
                     state.cost.failed += 1;
-                    state.misses_looks(why);
+                    state.misses_looks(&why);
                 }
             }
             self.tell(state, Instant::now());
@@ -266,7 +269,7 @@ impl Watcher {
             interval_ms: i64::try_from(self.watched.interval_ms).unwrap_or(i64::MAX),
             first_look: state.first.map(|first| self.clock.at(first)),
             last_look: state.last.map(|last| self.clock.at(last)),
-            missing: state.missing.clone(),
+            missing: state.interrupted.iter().chain(&state.missing).cloned().collect(),
             statements: state.statements.clone(),
             ..state.watch.observed()
         };
@@ -284,9 +287,8 @@ impl State {
     }
 
     /// Nobody looked for a while.
-    fn misses_looks(&mut self, why: String) {
-        self.missing.retain(|told| !told.starts_with(text::OBSERVE_INTERRUPTED));
-        self.missing.insert(0, text::observe_interrupted(&why));
+    fn misses_looks(&mut self, why: &str) {
+        self.interrupted = Some(text::observe_interrupted(why));
     }
 
     fn took(&mut self, length: Duration) {

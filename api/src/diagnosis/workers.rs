@@ -112,9 +112,8 @@ impl Watched<'_> {
 
     /// Workers' own sessions, those that ended too.
     fn workers(&self) -> i32 {
-        let alive =
-            self.observed.lives.iter().filter(|it| it.role == Role::Main && it.end.is_none());
-        self.ended(Role::Main) + i32::try_from(alive.count()).unwrap_or(i32::MAX)
+        let parts = self.observed.parts();
+        parts.iter().find(|part| part.role == Role::Main).map_or(0, |part| part.n)
     }
 
     fn finding(

@@ -19,7 +19,7 @@ pub enum Fate {
     CutIdle,
     /// The same, while it ran a statement or had a transaction open.
     CutActive,
-    /// Its worker left in order: it deleted its row and went. Or a pooler saw its client go.
+    /// Its worker left in order: it deleted its row and went.
     Left,
     /// Its worker's row was gone before, and the next heartbeat found that out: no network did it.
     RowDeleted,
@@ -38,6 +38,8 @@ pub struct Evidence {
     pub role: Role,
     /// In which state it was last seen.
     pub state: State,
+    /// How long it had been silent, in milliseconds.
+    pub silence_ms: i64,
     /// The server was started anew between the looks.
     pub restarted: bool,
     /// The session lives on, and was reset by a pooler: its client has gone.
@@ -74,11 +76,15 @@ pub enum TaskSeen {
     Failed,
 }
 
+/// Whoever closes a connection by himself has just used it: what was silent for longer than this, in milliseconds, did
+/// not act. A task's process may open several connections, and drop one early (pulpcore 3.123 does).
+const BRIEF_MS: i64 = 2_000;
+
 impl Fate {
     /// Judges an end.
     #[must_use]
     pub fn of(evidence: &Evidence) -> Self {
-        let Evidence { role, state, restarted, reset, row, task } = *evidence;
+        let Evidence { role, state, silence_ms, restarted, reset, row, task } = *evidence;
         let cut = match state {
             State::Idle | State::Hidden => Self::CutIdle,
             State::Active | State::InTransaction => Self::CutActive,
@@ -88,14 +94,24 @@ impl Fate {
         }
         match (role, row, task) {
             (Role::Task, _, TaskSeen::Completed) => Self::TaskEnded,
-            (Role::Task, _, TaskSeen::Running) => cut,
+            (Role::Task, _, TaskSeen::Running)
+                if silence_ms >= BRIEF_MS || cut == Self::CutActive =>
+            {
+                cut
+            }
             (Role::Task, _, TaskSeen::Failed) => Self::Unknown,
             (Role::Main, RowSeen::WentTogether, _) => Self::Left,
             (Role::Main, RowSeen::WentBefore, _) => Self::RowDeleted,
             (Role::Main, RowSeen::Stayed, _) => cut,
-            _ if reset => Self::Left,
+            // That a pooler has reset the session says that its client went, not who ended it.
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether it was cut, as far as that is known.
+    #[must_use]
+    pub fn is_cut(self) -> bool {
+        matches!(self, Self::CutIdle | Self::CutActive)
     }
 
     /// The word as it stands in statuses and metrics.
@@ -120,6 +136,7 @@ mod tests {
     const MAIN: Evidence = Evidence {
         role: Role::Main,
         state: State::Idle,
+        silence_ms: 60_000,
         restarted: false,
         reset: false,
         row: RowSeen::Unknown,
@@ -140,10 +157,11 @@ mod tests {
     #[test]
     fn a_pooler_that_resets_a_session_saw_its_client_go_and_the_row_tells_whether_by_itself() {
         let reset = Evidence { reset: true, ..MAIN };
-        assert_eq!(Fate::of(&reset), Fate::Left);
+        assert_eq!(Fate::of(&reset), Fate::Unknown, "the pooler itself may have cut it");
         assert_eq!(Fate::of(&Evidence { row: RowSeen::Stayed, ..reset }), Fate::CutIdle);
         // The server was restarted earlier, and this session is a new one.
-        assert_eq!(Fate::of(&Evidence { restarted: true, ..reset }), Fate::Left);
+        let left = Evidence { restarted: true, row: RowSeen::WentTogether, ..reset };
+        assert_eq!(Fate::of(&left), Fate::Left);
     }
 
     #[test]
@@ -151,6 +169,10 @@ mod tests {
         let task = Evidence { role: Role::Task, row: RowSeen::Stayed, ..MAIN };
         let fate = |seen| Fate::of(&Evidence { task: seen, ..task });
         assert_eq!(fate(TaskSeen::Running), Fate::CutIdle);
+        let brief = Evidence { task: TaskSeen::Running, silence_ms: 200, ..task };
+        assert_eq!(Fate::of(&brief), Fate::Unknown, "it may have closed it itself");
+        let brief = Evidence { state: State::InTransaction, ..brief };
+        assert_eq!(Fate::of(&brief), Fate::CutActive);
         assert_eq!(fate(TaskSeen::Completed), Fate::TaskEnded);
         assert_eq!(fate(TaskSeen::Failed), Fate::Unknown);
         assert_eq!(fate(TaskSeen::Unknown), Fate::Unknown);

@@ -1,33 +1,36 @@
-//! Makes what was observed fit a termination message. What gives way, in this order: texts of statements, lives that
-//! tell least, workers' rows that are still there, rows of workers, statements, rare fates.
+//! Makes what was observed fit a termination message. What gives way, in this order: texts of statements, workers' rows
+//! that are still there, lives that tell least, the other rows, statements, rare fates.
 
 use super::Observed;
+
+/// Lives that stay longest.
+const FEW: usize = 4;
 
 impl Observed {
     /// Leaves out one more thing; `false` where nothing is left to be left out.
     pub(crate) fn give_way(&mut self) -> bool {
-        if self.lives.iter().any(|life| life.statement.is_some()) {
-            self.lives.iter_mut().for_each(|life| life.statement = None);
+        let texts = self.lives.iter_mut().filter(|life| life.statement.is_some());
+        if texts.map(|life| life.statement = None).count() > 0 {
             return true;
         }
         let present = self.workers.iter().rposition(|worker| worker.gone_before.is_none());
-        // A few lives say more than many rows.
-        if self.lives.len() > 4 {
-            self.lives.pop();
-        } else if let Some(present) = present {
+        if let Some(present) = present {
             self.workers.remove(present);
-        } else if !self.lives.is_empty() {
-            self.lives.pop();
-        } else if !self.workers.is_empty() {
-            self.workers.pop();
-        } else if self.statements.as_mut().is_some_and(|told| told.counts.pop().is_some())
+            return true;
+        }
+        // A few lives say more than many rows.
+        if self.lives.len() > FEW || self.workers.is_empty() {
+            if self.lives.pop().is_some() {
+                return true;
+            }
+        } else if self.workers.pop().is_some() {
+            return true;
+        }
+        let statements = self.statements.as_mut();
+        statements.is_some_and(|told| told.counts.pop().is_some())
             || self.missing.pop().is_some()
             || self.facts.pop().is_some()
-        {
-        } else {
-            return self.fates.pop().is_some();
-        }
-        true
+            || self.fates.pop().is_some()
     }
 
     /// Lives that tell most first.

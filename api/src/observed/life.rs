@@ -30,15 +30,16 @@ pub struct Life {
     pub beat_ms: Option<i64>,
     /// How often it was seen to have done something since the look before: it may have done more.
     pub active: i64,
-    /// Transactions that were seen begin.
-    #[serde(default)]
+    /// Transactions that were seen: short ones are between two looks.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub transactions: i64,
     /// The longest of them, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_transaction_ms: Option<i64>,
     /// Its longest silence, in milliseconds.
     pub longest_silence_ms: i64,
-    /// What it was when it was last seen.
+    /// In which state it was last seen: idle when absent.
+    #[serde(default, skip_serializing_if = "State::is_idle")]
     pub state: State,
     /// What kind of statement it sent last.
     pub last: Class,
@@ -46,7 +47,7 @@ pub struct Life {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 120))]
     pub statement: Option<String>,
-    /// What it waited for when it was last seen, such as `Client/ClientRead` (PostgreSQL docs, "Wait Events").
+    /// What it waited for when it was last seen, while it ran a statement, such as `Lock/tuple` (PostgreSQL docs, "Wait Events").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub wait: Option<String>,
@@ -54,7 +55,7 @@ pub struct Life {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 80))]
     pub worker: Option<String>,
-    /// From where, as the server sees it.
+    /// From where, as the server sees it. Absent where all come from one address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 45))]
     pub address: Option<String>,
@@ -108,6 +109,11 @@ pub enum State {
     Hidden,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
 impl Role {
     /// The word as it stands in statuses and metrics.
     #[must_use]
@@ -130,6 +136,11 @@ impl State {
             Some(state) if state.starts_with("idle in transaction") => Self::InTransaction,
             Some(_) => Self::Idle,
         }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_idle(&self) -> bool {
+        *self == Self::Idle
     }
 
     /// The word, for a person.

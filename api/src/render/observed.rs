@@ -7,7 +7,7 @@ use super::{
 use crate::{
     inventory::Hop,
     lifetime::Spread,
-    observed::{Fate, FateCount, Life, Observed, Role, Worker},
+    observed::{FateCount, Life, Observed, Worker},
     pattern::Pattern,
     report::Outcome,
     text,
@@ -213,30 +213,14 @@ fn beside(story: &Story<'_>, observed: &Observed) -> Vec<Vec<String>> {
         ["Connections", "n", "Cut", "Shortest life of one that was cut", "Longest life seen"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let none = || "–".to_owned();
-    for role in [Role::Main, Role::Task, Role::Other] {
-        let cut = [Fate::CutIdle, Fate::CutActive]
-            .into_iter()
-            .filter_map(|fate| observed.fates(role, fate));
-        let (n, first) = cut.fold((0, None::<i64>), |(n, first), count| {
-            let least = first.map_or(count.lived.min_ms, |first| first.min(count.lived.min_ms));
-            (n + count.lived.n, Some(least))
-        });
-        let of_role = observed.fates.iter().filter(|count| count.role == role);
-        let ended: i32 = of_role.clone().map(|count| count.lived.n).sum();
-        let alive = observed.lives.iter().filter(|life| life.role == role && life.end.is_none());
-        let until = observed.last_look.map_or(0, Timestamp::as_millisecond);
-        let ages = alive.clone().map(|life| until - life.born.as_millisecond());
-        let longest = of_role.map(|count| count.lived.max_ms).chain(ages).max();
-        let all = ended + i32::try_from(alive.count()).unwrap_or_default();
-        if all > 0 {
-            rows.push(vec![
-                format!("real: {}", text::session_role(role)),
-                all.to_string(),
-                n.to_string(),
-                first.map_or_else(none, text::mmss),
-                longest.map_or_else(none, text::mmss),
-            ]);
-        }
+    for part in observed.parts() {
+        rows.push(vec![
+            format!("real: {}", text::session_role(part.role)),
+            part.n.to_string(),
+            part.cut.to_string(),
+            part.first_cut_ms.map_or_else(none, text::mmss),
+            part.longest_ms.map_or_else(none, text::mmss),
+        ]);
     }
     for (name, arm) in story.arms() {
         let lifetimes = arm

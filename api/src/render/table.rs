@@ -51,6 +51,7 @@ pub(super) fn all_rows(story: &Story<'_>) -> Vec<[String; 6]> {
             Some(Some(true)) => "yes",
             _ if has_set_or_listens(workload) => "yes",
             Some(Some(false)) => "no",
+            Some(None) if is_watcher(named) => "not told",
             Some(None) => "held",
             None => "unknown",
         };
@@ -81,6 +82,18 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     let mut rows: Vec<_> = arms
         .map(|arm| row(name(&workload.workload, arm.arm), disconnects(arm), when(arm), error(arm)))
         .collect();
+    let observed = workload.report.as_ref().and_then(|report| report.observed.as_ref());
+    for part in observed.iter().flat_map(|observed| observed.parts()) {
+        let name = format!("{}: {}", workload.workload, text::session_role(part.role));
+        let disconnect = match part.cut {
+            0 => format!("no (0 of {})", part.n),
+            cut => format!("yes ({cut} of {})", part.n),
+        };
+        let longest = part.longest_ms.map(|min_ms| Lifetime { min_ms, max_ms: None });
+        let when = part.first_cut_ms.map(text::mmss);
+        let when = when.or_else(|| longest.as_ref().map(text::lifetime)).unwrap_or_default();
+        rows.push(row(name, disconnect, when, part.fates()));
+    }
     if rows.is_empty() {
         let why = workload.reason.map_or("", |reason| reason.as_str());
         rows.push(row(
@@ -91,6 +104,10 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
         ));
     }
     rows
+}
+
+fn is_watcher(named: Option<&WorkloadSettings>) -> bool {
+    named.is_some_and(|named| matches!(named.pattern, Pattern::Observe(_)))
 }
 
 fn remarks_on(workload: &WorkloadResult, named: Option<&WorkloadSettings>) -> Vec<String> {

@@ -7,13 +7,10 @@ use crate::{
     text::{clock, precisely},
 };
 
-/// How the sentence on missed looks begins.
-pub const OBSERVE_INTERRUPTED: &str = "Looks were missed";
-
 /// Nobody looked for a while.
 #[must_use]
 pub fn observe_interrupted(why: &str) -> String {
-    format!("{OBSERVE_INTERRUPTED}, the last time because of: {why}.")
+    format!("Looks were missed, the last time because of: {why}.")
 }
 
 /// The watcher's role sees no sessions of others.
@@ -27,8 +24,8 @@ pub fn observe_hidden() -> String {
 /// The workers' rows can't be read.
 #[must_use]
 pub fn observe_no_workers() -> String {
-    "Workers' rows: GRANT SELECT (pulp_id, name, app_type, last_heartbeat, ttl, versions) ON core_appstatus TO the \
-     probe's role tells who left by himself."
+    "Workers' rows: GRANT SELECT (pulp_id, pulp_created, name, app_type, last_heartbeat, ttl, versions) ON core_appstatus TO the \
+     probe's role tells who left."
         .to_owned()
 }
 

@@ -52,6 +52,8 @@ pub struct WorkerRow {
     pub id: String,
     /// `pid@host`.
     pub name: String,
+    /// When it was made: when the worker started.
+    pub created_ms: Option<i64>,
     /// Its last heartbeat.
     pub beat_ms: i64,
     /// How long it lives without one, in milliseconds.
@@ -109,6 +111,7 @@ impl WorkerRow {
             beat_ms: number(row, 2)?,
             ttl_ms: number(row, 3),
             version: text(row, 4).and_then(version),
+            created_ms: number(row, 5),
         })
     }
 }

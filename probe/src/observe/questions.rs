@@ -45,7 +45,7 @@ pub(super) fn sessions(watched: &Watched) -> String {
          (extract(epoch FROM a.backend_start) * 1000000)::bigint, {query}, {changed}, {transaction}, \
          a.state, a.wait_event_type || '/' || a.wait_event, pg_catalog.host(a.client_addr), \
          pg_catalog.left(a.query, {BEGINNING}) FROM (SELECT 1) one \
-         LEFT JOIN pg_catalog.pg_stat_activity a ON a.backend_type = 'client backend' \
+         LEFT JOIN pg_catalog.pg_stat_activity a ON (a.backend_type = 'client backend' OR a.backend_type IS NULL) \
          AND a.pid <> pg_catalog.pg_backend_pid() AND {chosen}",
         now = ms("pg_catalog.clock_timestamp()"),
         started = ms("pg_catalog.pg_postmaster_start_time()"),
@@ -79,10 +79,11 @@ impl Readable {
         };
         let select = |table, filter: &str| {
             format!(
-                "SELECT pulp_id::text, name, {}, {}, {} FROM {table}{filter}",
+                "SELECT pulp_id::text, name, {}, {}, {}, {} FROM {table}{filter}",
                 ms("last_heartbeat"),
                 optional(table, "ttl", "(extract(epoch FROM ttl) * 1000)::bigint"),
                 optional(table, "versions", "versions::text"),
+                optional(table, "pulp_created", &ms("pulp_created")),
             )
         };
         let needed = ["pulp_id", "name", "last_heartbeat"];
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(of(&[]).workers(), None);
         let beats = ["pulp_id", "name", "last_heartbeat"];
         let old: Vec<_> = beats.map(|column| ("core_worker", column)).to_vec();
-        assert!(of(&old).workers().unwrap().ends_with("NULL, NULL FROM core_worker"));
+        assert!(of(&old).workers().unwrap().ends_with("NULL, NULL, NULL FROM core_worker"));
         let task = ["pulp_id", "state", "started_at"].map(|column| ("core_task", column));
         assert!(of(&task).running().unwrap().contains(", NULL FROM core_task"));
         assert_eq!(of(&task[..2]).running(), None);

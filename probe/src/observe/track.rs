@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 const MOMENTS: usize = 32;
 /// A task's first statement comes so soon after its start, in milliseconds: by two clocks.
 const SAME_START_MS: i64 = 3_000;
+/// A task that is no further from the start than the nearest one is by this, in milliseconds, may be it as well: at
+/// least so much, and for a session that was not new as much as lies between two looks.
+const AS_NEAR_MS: i64 = 100;
 
 /// A session, and the client that has it now.
 #[derive(Clone, Debug)]
@@ -41,8 +44,10 @@ pub(super) struct Tenant {
     text: Option<String>,
     /// The worker whose heartbeats these are: its key and name.
     pub(super) worker: Option<(String, String)>,
-    /// Tasks that were started when it was, each with the key of the worker that runs it.
-    pub(super) tasks: BTreeMap<String, Option<String>>,
+    /// How well its beginning is known, in milliseconds.
+    vague_ms: i64,
+    /// Tasks that were started when it was: how far from that, in milliseconds, and the key of the worker that runs it.
+    offered: BTreeMap<String, (i64, Option<String>)>,
 }
 
 impl Track {
@@ -65,7 +70,9 @@ impl Track {
                 Some(tenant) => tenant.look(&self.seen, &seen, keeps_text),
                 None if is_new => {
                     let born_ms = seen.query_ms.unwrap_or(at_ms);
-                    self.tenant = Some(Tenant::new(born_ms, &seen, false, keeps_text));
+                    let mut tenant = Tenant::new(born_ms, &seen, false, keeps_text);
+                    tenant.vague_ms = AS_NEAR_MS.max(at_ms - self.looked_ms);
+                    self.tenant = Some(tenant);
                 }
                 None => {}
             }
@@ -86,7 +93,9 @@ impl Track {
 
 impl Tenant {
     fn new(born_ms: i64, seen: &Session, before_us: bool, keeps_text: bool) -> Self {
-        let mut beats = Beats::new(born_ms);
+        // What it did before it was met is not known: a silence until then is none.
+        let known_ms = if before_us { seen.query_ms.unwrap_or(born_ms) } else { born_ms };
+        let mut beats = Beats::new(known_ms);
         let mut moments = VecDeque::new();
         for at in [seen.query_ms, seen.changed_ms].into_iter().flatten() {
             beats.active(at);
@@ -107,7 +116,8 @@ impl Tenant {
             last: Class::of(&seen.query),
             text: keeps_text.then(|| normalise(&seen.query)),
             worker: None,
-            tasks: BTreeMap::new(),
+            vague_ms: AS_NEAR_MS,
+            offered: BTreeMap::new(),
         }
     }
 
@@ -142,6 +152,11 @@ impl Tenant {
         self.transaction_ms = seen.transaction_ms;
     }
 
+    /// When it began.
+    pub(super) fn born_ms(&self) -> i64 {
+        self.born_ms
+    }
+
     /// When it was last active.
     pub(super) fn active_ms(&self) -> i64 {
         self.beats.last_ms()
@@ -149,18 +164,27 @@ impl Tenant {
 
     /// It may be a task's, if it began when the task did.
     pub(super) fn offer(&mut self, task: &Task) {
-        let near =
-            |at: i64| task.started_ms.is_some_and(|began| (began - at).abs() <= SAME_START_MS);
+        let Some(started) = task.started_ms.filter(|_| !self.before_us) else { return };
         let first_ms = self.first_query_ms.map(|after| self.born_ms + after);
-        if !self.before_us && (near(self.born_ms) || first_ms.is_some_and(near)) {
-            self.tasks.insert(task.id.clone(), task.worker.clone());
+        let apart = (started - self.born_ms).abs();
+        let apart = first_ms.map_or(apart, |first| apart.min((started - first).abs()));
+        if apart <= SAME_START_MS {
+            self.offered.insert(task.id.clone(), (apart, task.worker.clone()));
         }
+    }
+
+    /// The tasks that may be its own, each with the key of the worker that runs it: one, if things are clear.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (&String, Option<&String>)> {
+        let nearest = self.offered.values().map(|(apart, _)| *apart).min().unwrap_or_default();
+        let as_near = move |apart: i64| apart <= nearest + self.vague_ms;
+        let near = self.offered.iter().filter(move |(_, (apart, _))| as_near(*apart));
+        near.map(|(id, (_, worker))| (id, worker.as_ref()))
     }
 
     pub(super) fn role(&self) -> Role {
         if self.worker.is_some() || self.beats.rhythm() == Rhythm::Beating {
             Role::Main
-        } else if self.tasks.is_empty() {
+        } else if self.offered.is_empty() {
             Role::Other
         } else {
             Role::Task
@@ -191,7 +215,7 @@ impl Tenant {
             state: seen.state,
             last: self.last,
             statement: self.text.clone().filter(|text| !text.is_empty()),
-            wait: seen.wait.clone(),
+            wait: seen.wait.clone().filter(|_| seen.state == State::Active),
             worker: worker.map(str::to_owned),
             address: seen.address.clone(),
             end,

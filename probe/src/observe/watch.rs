@@ -2,7 +2,7 @@
 
 use super::{
     look::{Look, Session, Task, WorkerRow},
-    owner::{distance_ms, nearest},
+    owner::{Candidate, choose, distance_ms},
     track::{Tenant, Track, time},
 };
 use api::{
@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Single lives that are kept of those that ended: more than ever fit into a report.
 const KEPT: usize = 256;
+/// A worker that has deleted its row has gone after so long, in milliseconds: Python takes its time.
+const EXIT_MS: i64 = 3_000;
 /// Heartbeats of a worker that are kept.
 const BEATS: usize = 12;
 
@@ -94,8 +96,10 @@ impl Watch {
             let gone = self.rows(rows, before_ms.unwrap_or(at_ms), at_ms);
             happened.extend(gone.into_iter().map(Happened::WorkerGone));
         }
-        let asked: BTreeSet<_> =
-            self.tenants().flat_map(|(_, tenant)| tenant.tasks.keys().cloned()).collect();
+        let asked: BTreeSet<_> = self
+            .tenants()
+            .flat_map(|(_, tenant)| tenant.tasks().map(|(id, _)| id.clone()))
+            .collect();
         self.over.extend(ended);
         self.over.retain(|id, _| asked.contains(id));
         if let Some(running) = running {
@@ -107,6 +111,7 @@ impl Watch {
             let evidence = Evidence {
                 role: tenant.role(),
                 state: seen.state,
+                silence_ms: tenant.silence_ms(seen.state, at_ms),
                 restarted,
                 reset,
                 row: self.row_of(&tenant, at_ms),
@@ -116,7 +121,7 @@ impl Watch {
                 after: time(looked_ms),
                 before: time(at_ms),
                 lived_ms: tenant.lived_ms(at_ms),
-                silence_ms: tenant.silence_ms(seen.state, at_ms),
+                silence_ms: evidence.silence_ms,
                 fate: Fate::of(&evidence),
             };
             let life = tenant.life(&seen, self.name_of(&tenant).as_deref(), at_ms, Some(end));
@@ -229,9 +234,16 @@ impl Watch {
         let found: Vec<_> = alone
             .filter_map(|(id, worker)| {
                 let free = self.tenants().filter(|(_, tenant)| tenant.worker.is_none());
-                let near = free
-                    .filter_map(|(key, it)| Some((distance_ms(&worker.beats, &it.moments)?, key)));
-                Some((nearest(near.collect())?, (id.clone(), worker.row.name.clone())))
+                let candidate = |(key, tenant): (Key, &Tenant)| {
+                    let created = worker.row.created_ms;
+                    Some(Candidate {
+                        key,
+                        beats_ms: distance_ms(&worker.beats, &tenant.moments)?,
+                        birth_ms: created.map(|at| (at - tenant.born_ms()).abs()),
+                    })
+                };
+                let candidates: Vec<_> = free.filter_map(candidate).collect();
+                Some((choose(&candidates)?, (id.clone(), worker.row.name.clone())))
             })
             .collect();
         for (key, worker) in found {
@@ -249,25 +261,22 @@ impl Watch {
     /// What became of the row of a client's worker, who is missed now.
     fn row_of(&self, tenant: &Tenant, at_ms: i64) -> RowSeen {
         let row = tenant.worker.as_ref().and_then(|(id, _)| self.workers.get(id));
-        match row.map(|row| row.gone) {
-            None => RowSeen::Unknown,
-            Some(None) => RowSeen::Stayed,
-            Some(Some((_, missed))) if missed == at_ms => RowSeen::WentTogether,
-            Some(Some((after, before))) => {
-                // It was missed at the last look, and the session did nothing since.
-                let is_right_after = at_ms - before <= 2 * (before - after);
-                match is_right_after && tenant.active_ms() <= before {
-                    true => RowSeen::WentTogether,
-                    false => RowSeen::WentBefore,
-                }
-            }
+        let Some(row) = row else { return RowSeen::Unknown };
+        let Some((after, before)) = row.gone else { return RowSeen::Stayed };
+        // Others delete the row of a worker that has not beaten for longer than its time to live.
+        let was_stale = row.row.ttl_ms.is_some_and(|ttl| after - row.row.beat_ms > ttl);
+        // Who leaves in order deletes his row last; who finds it deleted tried to beat afterwards.
+        let is_last_deed = tenant.active_ms() <= before && at_ms - before <= EXIT_MS;
+        match is_last_deed && !was_stale {
+            true => RowSeen::WentTogether,
+            false => RowSeen::WentBefore,
         }
     }
 
     /// What became of a client's task. Where several were started at that moment, all must agree.
     fn task_of(&self, tenant: &Tenant) -> TaskSeen {
         let over: Vec<Option<bool>> =
-            tenant.tasks.keys().map(|id| self.over.get(id).copied()).collect();
+            tenant.tasks().map(|(id, _)| self.over.get(id).copied()).collect();
         match over[..] {
             [] => TaskSeen::Unknown,
             [Some(true)] => TaskSeen::Completed,
@@ -282,9 +291,9 @@ impl Watch {
         if let Some((_, name)) = &tenant.worker {
             return Some(name.clone());
         }
-        let mut workers = tenant.tasks.values();
-        let worker = workers.next()?.as_ref()?;
-        if workers.any(|other| other.as_ref() != Some(worker)) {
+        let mut workers = tenant.tasks().map(|(_, worker)| worker);
+        let worker = workers.next()??;
+        if workers.any(|other| other != Some(worker)) {
             return None;
         }
         Some(self.workers.get(worker)?.row.name.clone())
@@ -320,6 +329,9 @@ impl Watch {
             facts: self.facts(),
             ..Observed::default()
         };
+        if self.addresses.len() == 1 {
+            observed.lives.iter_mut().for_each(|life| life.address = None);
+        }
         observed.cost.longest_gap_ms = self.longest_gap_ms;
         observed.sort();
         observed
