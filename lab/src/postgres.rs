@@ -90,8 +90,14 @@ impl Postgres {
     /// Who administers a database.
     #[must_use]
     pub fn administrator(&self, database: &str) -> Administrator {
-        let socket = self.folder.path("");
+        let socket = self.socket();
         Administrator { socket, port: self.port, database: database.to_owned() }
+    }
+
+    /// The folder of its administrator's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path("")
     }
 
     /// Makes a role that may log in.

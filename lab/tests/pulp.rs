@@ -7,7 +7,13 @@ use lab::{
     pulp::{Ended, Options, PASSWORD, Pulp, Running, Task, USER, Worker},
 };
 use nix::sys::signal::Signal;
-use std::{thread::sleep, time::Duration};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread::sleep,
+    time::Duration,
+};
 
 /// A heartbeat is over, and the next one not due.
 const BETWEEN_BEATS: Duration = Duration::from_millis(500);
@@ -242,4 +248,52 @@ fn a_restart_of_the_server_ends_all_workers() {
     show(pulp, "the server shut down at once", worker);
     let said = "server closed the connection unexpectedly";
     assert_said(worker, said);
+}
+
+/// The probe, as `make build` leaves it; or the one that CONNECTION_PROBE names.
+fn program() -> PathBuf {
+    let built = lab("../target/x86_64-unknown-linux-gnu/release/connection-probe");
+    env::var_os("CONNECTION_PROBE").map_or(built, Into::into)
+}
+
+fn lab(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn a_reader_of_the_tutorial_sees_what_it_says() {
+    let postgres = server();
+    let document = fs::read_to_string(lab("../docs/watch-pulp.md")).expect("the tutorial");
+    let blocks = document.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let program = program().canonicalize().expect("the probe: run `make build`");
+    let folder = program.parent().expect("a folder").display().to_string();
+    let output = Command::new("bash")
+        .args(["-eu", "-o", "pipefail", "-c", &blocks.collect::<String>()])
+        .env("PATH", format!("{folder}:{}", env::var("PATH").expect("a path")))
+        .env("PGHOST", postgres.socket())
+        .env("PGPORT", postgres.port.to_string())
+        .env("PGUSER", "postgres")
+        .current_dir(lab(".."))
+        .output()
+        .expect("bash");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    println!("{said}");
+    let row = |words: &[&str]| {
+        let mut lines = said.lines().filter(|line| words.iter().all(|word| line.contains(word)));
+        assert!(lines.next().is_some(), "no line with {words:?}: {said}");
+    };
+    for words in [
+        &["| task ", "cut while idle, silent for 0:1"][..],
+        &["| worker ", "beats every 2.0 s", "left by itself"],
+        &["| worker ", "beats every 2.0 s", "was there at the end"],
+        &["Task, silent after its first 5 s", "closed by the peer", "117 bytes of last words"],
+        &["Main, beats every 2.0 s", "left by the pod itself"],
+        &["Main, beats every 2.0 s", "still there"],
+        &["### ", "IdleTaskCut (1 of 1)"],
+        &["failed", "Task process died unexpectedly with exitcode 1."],
+    ] {
+        row(words);
+    }
 }
