@@ -57,7 +57,7 @@ impl Watcher {
         let folder = tempfile::tempdir().unwrap();
         let mut watch = command(program().to_str().unwrap());
         watch.args(["watch-sockets", "--output", "lines"]).args(args);
-        ports.iter().for_each(|port| drop(watch.args(["--port", &port.to_string()])));
+        watch.args(ports.iter().flat_map(|port| ["--port".to_owned(), port.to_string()]));
         let output = File::create(folder.path().join("lines")).unwrap();
         let errors = File::create(folder.path().join("errors")).unwrap();
         let child = watch.stdout(output).stderr(errors).spawn().unwrap();
@@ -71,7 +71,7 @@ impl Watcher {
     fn lines(&self) -> Vec<Line> {
         let text = fs::read_to_string(self.folder.path().join("lines")).unwrap();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// A field of its `/proc/PID/status`.
@@ -173,15 +173,15 @@ impl Psql {
         let mut child = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         writeln!(input, "SELECT 1;").unwrap();
+        let mut psql = Self { child, input: Some(input), port: 0 };
         let sql = format!(
             "SELECT client_port FROM pg_stat_activity WHERE application_name = '{name}' AND state = 'idle'"
         );
-        loop {
-            if let Ok(port) = block_in_place(|| postgres.sql(&sql)).parse() {
-                return Self { child, input: Some(input), port };
-            }
+        while psql.port == 0 {
             sleep(ms(50)).await;
+            psql.port = block_in_place(|| postgres.sql(&sql)).parse().unwrap_or(0);
         }
+        psql
     }
 }
 
