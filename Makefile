@@ -25,7 +25,7 @@ check: ## Format, lints, pure tests, generated files in step (no root; a minute 
 test: ## Everything: check, real PostgreSQL and poolers, a real cluster (root; cold 50 min).
 	@lab/test
 
-bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold, plan, rds, operator or diagnosis: one alone.
+bench: ## Figures, printed and written to target/bench/ (root). AREA=drop, hold, observe, plan, rds, operator or diagnosis: one alone.
 	@lab/bench $(AREA)
 
 # Apart, or the probe would be built with what AWS's SDK asks of the libraries that both use.

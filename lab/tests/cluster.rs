@@ -5,6 +5,7 @@
 
 use api::{
     inventory::Hop,
+    observed::Role,
     report::{Arm, Inconclusive, Outcome},
     run::TriggerType,
 };
@@ -401,6 +402,37 @@ async fn samples_and_explain_work_as_the_readme_says() {
         assert!(said.ok, "{}", said.text);
         let said = ns.kubectl(&["explain", "cprobe.spec.workloads.idle"]);
         assert!(said.text.contains("Logs in and sends nothing"), "{}", said.text);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_of_workers_are_watched_beside_those_that_are_held() {
+    in_namespace(async |ns| {
+        ns.apply(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: pulp-settings }\n\
+             data: { settings.py: 'SECRET_KEY = \"not-to-be-read\"\n\n  WORKER_TTL = 6\n\n  ', PULP_TIME_ZONE: UTC }\n",
+        );
+        ns.apply_probe(
+            "  control: { host: postgres.databases.svc, port: 5432 }\n\
+             \x20 duration: 25s\n  connections: 2\n  workloads:\n\
+             \x20 - { name: worker, pulpWorker: { interval: 2s } }\n\
+             \x20 - { name: real, observe: { user: pulp, interval: 500ms, configMapName: pulp-settings } }\n",
+        );
+        let run = ns.ended(1, MINUTE).await.status.unwrap();
+        let observed = run.observed().next().expect("what was observed").clone();
+        // The control's workers have sessions of their own; what the pooler has is the pooler's.
+        let beating = observed.lives.iter().filter(|life| life.role == Role::Main);
+        assert!(beating.count() >= 2, "{observed:?}");
+        assert_eq!(observed.cut(), 0, "nobody's row and no task is known: {observed:?}");
+        assert!(observed.cost.looks >= 40 && observed.cost.longest_gap_ms < 5_000, "{:?}", observed.cost);
+        let fact = |name: &str| observed.facts.iter().find(|fact| fact.name == name).unwrap();
+        assert_eq!((&*fact("WORKER_TTL").value, &*fact("TIME_ZONE").value), ("6", "UTC"));
+        let told = serde_json::to_string(&run).unwrap();
+        assert!(!told.contains("not-to-be-read"), "{told}");
+        let status = ns.condition("Ready", "True", "Measured", SOON).await;
+        let result = status.last_run.unwrap().result;
+        assert!(result.starts_with("0 of 2 cut, control 0 of 2; real 0 of "), "{result}");
     })
     .await;
 }

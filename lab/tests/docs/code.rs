@@ -63,11 +63,16 @@ fn check_query(block: &Block) {
     assert!(said.status.success(), "{}: {}", block.place, String::from_utf8_lossy(&said.stderr));
 }
 
+/// Columns of Pulp's on which its documents grant rights.
+const PULPS_TABLES: &str = "CREATE TABLE core_appstatus (pulp_id int, pulp_created int, name int, app_type int, \
+    last_heartbeat int, ttl int, versions int); \
+    CREATE TABLE core_task (pulp_id int, state int, started_at int, app_lock_id int);";
+
 /// What is written is possible; nothing of it stays.
 fn check_sql(block: &Block) {
     require_lab();
     let socket = std::env::var("LAB_SOCKET").unwrap();
-    let sql = format!("BEGIN; {} ROLLBACK", block.text);
+    let sql = format!("BEGIN; {PULPS_TABLES} {} ROLLBACK", block.text);
     let mut psql = Command::new("psql");
     psql.args(["-h", &socket, "-U", "lab_admin", "-v", "ON_ERROR_STOP=1", "-c", &sql, "postgres"]);
     let said = psql.output().unwrap();

@@ -8,6 +8,7 @@ mod diagnosis;
 mod drop;
 mod figure;
 mod hold;
+mod observe;
 mod operator;
 mod plan;
 mod process;
@@ -23,10 +24,11 @@ async fn main() -> Result<()> {
             ("diagnosis", None) => diagnosis::figures().await?,
             ("drop", None) => drop::figures().await?,
             ("hold", None) => hold::figures().await?,
+            ("observe", None) => observe::figures().await?,
             ("plan", None) => plan::figures().await?,
             ("rds", None) => rds::figures(),
             ("operator", part) => operator::figures(part).await?,
-            _ => bail!("{area}: the areas are diagnosis, drop, hold, plan, rds and operator"),
+            _ => bail!("{area}: the areas are diagnosis, drop, hold, observe, plan, rds and operator"),
         };
         figure::publish(&area, &figures)?;
     }
