@@ -192,8 +192,11 @@ impl Pulp {
         ));
     }
 
-    /// The server's process for a worker's main connection, known at the moment of a heartbeat: who waits for the worker's row,
-    /// which we hold, is the worker. The next heartbeat is a third of the TTL away.
+    /// The server's process for a worker's main connection. It is known by a heartbeat, which has just ended when this
+    /// returns: who waits for the worker's row, while we hold it, is the worker. The next one is a third of the TTL away.
+    ///
+    /// # Panics
+    /// The worker does not beat.
     #[must_use]
     pub fn main_backend(&self, worker: &Worker) -> u32 {
         let waiting = "SELECT DISTINCT pid FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))";
@@ -207,6 +210,13 @@ impl Pulp {
             ms = self.options.ttl.as_millis(),
             row = worker.row(),
         ));
+        let rests = format!(
+            "SELECT state = 'idle' AND clock_timestamp() - state_change > '100 ms' \
+             FROM pg_stat_activity WHERE pid = {pid}"
+        );
+        until("the heartbeat ends", Duration::from_secs(10), || {
+            (self.administrator.sql(&rests) == "t").then_some(())
+        });
         pid.parse().expect("one process")
     }
 
