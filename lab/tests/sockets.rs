@@ -9,6 +9,7 @@ use api::{
 };
 use jiff::Timestamp;
 use lab::{
+    certificates::Authority,
     holding::now,
     namespace::{Loss, in_namespace, lose},
     pgbouncer::{self, PgBouncer},
@@ -458,6 +459,65 @@ fn every_end_is_told_by_whom_and_when_to_somebody_without_any_right() {
         let late = life(&report, cases[1].port).end.unwrap();
         assert!(late.let_go_ms.unwrap() > 2_000, "{late:?}");
         println!("{}", api::render::sockets::plain(&[report]));
+    });
+}
+
+/// libpq says goodbye when it leaves, and under TLS the server answers; what a server says last is longer.
+#[test]
+fn who_says_goodbye_is_told_from_who_is_told_to_go_with_and_without_tls() {
+    in_namespace(async || {
+        let postgres = block_in_place(|| {
+            let identity = Authority::default().identity(&["localhost"]);
+            let options = postgres::Options { identity: Some(&identity), ..Default::default() };
+            let postgres = Postgres::start(&options);
+            postgres.sql(&format!("CREATE ROLE {USER} LOGIN"));
+            postgres
+        });
+        let watcher = Watcher::start(&[postgres.port], &[]).await;
+        let start = |(n, tls, seconds): (usize, &str, &str)| {
+            let uri =
+                format!("postgresql://{USER}@127.0.0.1:{}/postgres?sslmode={tls}", postgres.port);
+            let mut psql = command("psql");
+            psql.args([
+                "-XAtq",
+                &uri,
+                "-c",
+                "SELECT 1",
+                "-c",
+                &format!("SELECT pg_sleep({seconds})"),
+            ]);
+            psql.env("PGAPPNAME", format!("{tls}-{seconds}-{n}")).stdin(Stdio::null());
+            psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        };
+        let ways = ["disable", "require"].into_iter().flat_map(|tls| [(tls, "2.5"), (tls, "60")]);
+        let all = ways.flat_map(|(tls, seconds)| (0..6).map(move |n| (n, tls, seconds)));
+        let mut clients: Vec<Child> = all.map(start).collect();
+        let asleep = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        let count = format!("SELECT count(*) {asleep}");
+        while block_in_place(|| postgres.sql(&count)) != "24" {
+            sleep(ms(50)).await;
+        }
+        let ports = block_in_place(|| {
+            postgres.sql(&format!("SELECT application_name, client_port {asleep}"))
+        });
+        sleep(ms(600)).await;
+        let terminate = format!("SELECT pg_terminate_backend(pid) {asleep} AND query LIKE '%60%'");
+        block_in_place(|| postgres.sql(&terminate));
+        for client in &mut clients {
+            block_in_place(|| client.wait()).unwrap();
+        }
+        sleep(ms(600)).await;
+        let (report, _) = watcher.end();
+        for (name, port) in ports.lines().map(|row| row.split_once('|').unwrap()) {
+            let life = life(&report, port.parse().unwrap());
+            let end = life.end.unwrap();
+            if name.contains("-60-") {
+                assert_eq!(end.closed_by, ClosedBy::Peer, "{name}: {life:?}");
+                assert!(end.last_words_bytes.unwrap() > 80, "{name}: {life:?}");
+            } else {
+                assert_eq!(Fate::of(life), Fate::Left, "{name}: {life:?}");
+            }
+        }
     });
 }
 

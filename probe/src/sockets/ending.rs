@@ -9,15 +9,19 @@ use api::sockets::{ClosedBy, Form};
 
 /// Bare segments tell something only over so short a time, in milliseconds: a keepalive is one, too.
 const COUNTED_MS: i64 = 2_000;
-/// Up to so many bytes that are sent after the peer's last words are an answer to them: TLS's close_notify (24 to 31
-/// bytes), a Terminate (5 bytes, 27 under TLS), or both.
+/// Up to so many bytes that are sent after the peer's last words are an answer to them, and no use of the connection.
 const ANSWER_BYTES: i64 = 64;
-/// What a server may say to a Terminate before it closes: TLS's close_notify, and its FIN. An ErrorResponse is longer.
+/// How long libpq's goodbye is: a Terminate (5 bytes), under TLS 26, 27 or 34 by cipher and version, and a close_notify.
+/// It says none on a connection that it knows to be lost. The shortest query, of `SELECT 1`, is 14 bytes long and under TLS
+/// 35 to 43.
+const GOODBYES: [i64; 4] = [5, 49, 51, 65];
+/// How long a close_notify alone is: what libpq says on a connection that it knows to be lost.
+const CLOSE_NOTIFIES: [i64; 3] = [23, 24, 31];
+/// What a server may say to a goodbye, and nobody reads: a close_notify, and its FIN. An ErrorResponse is longer:
+/// `database removed` is one of 38 bytes.
 const FAREWELL_BYTES: i64 = 32;
-/// A Terminate without TLS.
-const TERMINATE_BYTES: i64 = 5;
 /// The kernel counts in jiffies, of 10 ms at most.
-pub const JIFFY_MS: i64 = 10;
+pub(super) const JIFFY_MS: i64 = 10;
 
 /// The last figures of a connection that is gone, beside those of a look before.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +49,7 @@ impl Last {
             return (ClosedBy::Own, Form::Fin);
         }
         match self.open {
-            Some((_, open)) if self.own_fin_was_acknowledged() => self.after_both(&open),
+            Some(_) if self.own_fin_was_acknowledged() => self.after_both(),
             Some((at_ms, open)) if self.end.0 - at_ms <= COUNTED_MS => self.abrupt(&open),
             _ => (ClosedBy::Unknown, Form::Unknown),
         }
@@ -57,15 +61,19 @@ impl Last {
         self.open.map_or(0, |(_, open)| self.end.1.received - open.received)
     }
 
+    /// Bytes that were sent since the last look.
+    fn sent(&self) -> i64 {
+        self.end.1.sent - self.open.map_or(0, |(_, open)| open.sent)
+    }
+
     /// Whether the process used it since the last look: it sent something, and not just an answer to the end.
     #[must_use]
     pub fn was_used(&self) -> bool {
         let (_, end) = self.end;
-        let sent = self.open.map_or(end.sent, |(_, open)| end.sent - open.sent);
-        let is_answer = sent <= ANSWER_BYTES
+        let is_answer = self.sent() <= ANSWER_BYTES
             && self.received() > 0
             && end.sent_ago_ms <= end.received_ago_ms + JIFFY_MS;
-        sent > 0 && !is_answer
+        self.sent() > 0 && !is_answer
     }
 
     /// Our FIN was acknowledged, and that counts as one byte more than was sent.
@@ -74,20 +82,27 @@ impl Last {
         end.acked > end.sent + 1
     }
 
+    /// Our side has said goodbye, and has read all but the server's.
+    #[must_use]
+    pub fn is_goodbye(&self) -> bool {
+        GOODBYES.contains(&self.sent()) && self.unread <= FAREWELL_BYTES
+    }
+
+    /// Our side has said that it knows of the end.
+    fn is_answered(&self) -> bool {
+        CLOSE_NOTIFIES.contains(&self.sent()) && self.received() > 0
+    }
+
     /// Both sides have closed, and nothing is remembered.
-    fn after_both(&self, open: &Info) -> (ClosedBy, Form) {
-        let sent = self.end.1.sent - open.sent;
-        match (self.end.1.received - open.received, self.unread) {
+    fn after_both(&self) -> (ClosedBy, Form) {
+        match (self.received(), self.unread) {
             // Our FIN was answered by a reset.
             (0, _) => (ClosedBy::Own, Form::Fin),
-            // We had said goodbye, and the server was quicker to close than the process, which did not wait for that …
-            (1..=FAREWELL_BYTES, 1..) if (1..=ANSWER_BYTES).contains(&sent) => {
-                (ClosedBy::Own, Form::Fin)
-            }
-            // … or did.
-            (1, 0) if sent == TERMINATE_BYTES => (ClosedBy::Own, Form::Fin),
+            // The server was quicker to close than the process.
+            _ if self.is_goodbye() => (ClosedBy::Own, Form::Fin),
             // The process has read to the end before it closed.
             (_, 0) => (ClosedBy::Peer, Form::Fin),
+            _ if self.is_answered() => (ClosedBy::Peer, Form::Fin),
             _ => (ClosedBy::Unknown, Form::Unknown),
         }
     }
@@ -95,25 +110,34 @@ impl Last {
     /// No FIN of ours arrived: there was a reset, or nobody answered.
     fn abrupt(&self, open: &Info) -> (ClosedBy, Form) {
         let (_, end) = self.end;
-        let has_sent = end.sent > open.sent;
+        let has_sent = self.sent() > 0;
         let (bare_in, bare_out) = (end.bare_in - open.bare_in, end.bare_out - open.bare_out);
         if end.segments_in == open.segments_in && end.tries > 0 {
             return (ClosedBy::Unknown, Form::TimedOut);
         }
-        match (end.received - open.received, bare_in, bare_out) {
+        match (self.received(), bare_in, bare_out) {
             // The last segment that came without data was a reset …
             (0, 1.., 0) => (ClosedBy::Peer, Form::Rst),
             // … or it was one, in answer to our FIN.
             (0, 1.., 1) if has_sent => (ClosedBy::Own, Form::Fin),
+            // The server's goodbye was answered by a reset, since nobody was there to read it.
+            (1.., _, _) if self.is_goodbye() => (ClosedBy::Own, Form::Unknown),
             // Closed with something unread, which is answered by a reset of ours.
             (_, 0, _) if self.unread > 0 && !has_sent => (ClosedBy::Own, Form::Rst),
             // No words, but the FIN itself.
             (1, 1.., _) if self.unread <= 1 => (ClosedBy::Peer, Form::Fin),
             // Words came, and after them a FIN or a reset.
             (1.., 1.., _) if self.unread == 0 || !has_sent => (ClosedBy::Peer, Form::Unknown),
+            (1.., _, _) if self.is_answered() => (ClosedBy::Peer, Form::Unknown),
             _ => (ClosedBy::Unknown, Form::Unknown),
         }
     }
+}
+
+/// Whether so many bytes that went and came may be the beginning of an end.
+pub(super) fn is_loose(sent: i64, received: i64) -> bool {
+    let is_half = sent == 0 || received == 0;
+    (is_half && sent <= ANSWER_BYTES) || GOODBYES.contains(&sent)
 }
 
 #[cfg(test)]
@@ -137,248 +161,100 @@ mod tests {
         acked_ago_ms: 100,
     };
 
-    fn last(change: fn(&mut Info), unread: i64, is_remembered: bool) -> Last {
-        let mut end = Info { sent_ago_ms: 200, received_ago_ms: 200, ..OPEN };
-        change(&mut end);
-        Last { open: Some((1_000, OPEN)), end: (1_100, end), unread, is_remembered }
-    }
-
-    /// Segments without data, one of which was the last.
-    fn bare(info: &mut Info, came: i64, sent: i64) {
-        (info.bare_in, info.segments_in) = (info.bare_in + came, info.segments_in + came);
-        (info.bare_out, info.segments_out) = (info.bare_out + sent, info.segments_out + sent);
+    /// 100 ms later: bytes that were sent, acknowledged and came meanwhile, segments without data that came and were
+    /// sent, and bytes that are unread.
+    fn last([sent, acked, received, bare_in, bare_out, unread]: [i64; 6]) -> Last {
+        let end = Info {
+            sent: OPEN.sent + sent,
+            acked: OPEN.acked + acked,
+            received: OPEN.received + received,
+            bare_in: OPEN.bare_in + bare_in,
+            bare_out: OPEN.bare_out + bare_out,
+            segments_in: OPEN.segments_in + bare_in + received.signum(),
+            segments_out: OPEN.segments_out + bare_out + sent.signum(),
+            sent_ago_ms: if sent > 0 { 4 } else { 200 },
+            received_ago_ms: if received > 1 { 4 } else { 200 },
+            ..OPEN
+        };
+        Last { open: Some((1_000, OPEN)), end: (1_100, end), unread, is_remembered: false }
     }
 
     #[test]
     fn ends_are_told_as_they_were_measured() {
         use ClosedBy::{Own, Peer, Unknown};
-        type Case = (&'static str, Last, ClosedBy, Form);
-        let cases: [Case; 17] = [
+        let cases = [
+            ("FIN, read at once", [0, 1, 1, 2, 2, 0], Peer, Form::Fin),
+            ("120 bytes and FIN", [0, 1, 121, 2, 2, 0], Peer, Form::Fin),
+            ("RST while idle", [0, 0, 0, 1, 0, 0], Peer, Form::Rst),
+            ("120 bytes and RST", [0, 0, 120, 1, 1, 0], Peer, Form::Unknown),
+            ("RST on a write", [30, 0, 0, 1, 0, 0], Peer, Form::Rst),
+            ("FIN, and our answer to it refused", [24, 0, 1, 2, 1, 0], Peer, Form::Fin),
+            ("TLS: words, FIN, close_notify refused", [60, 0, 163, 1, 3, 0], Peer, Form::Unknown),
+            ("TLS: words, FIN, close_notify accepted", [60, 61, 163, 1, 4, 0], Peer, Form::Fin),
+            ("TLS: words to a query, then FIN", [24, 24, 197, 2, 2, 0], Peer, Form::Unknown),
+            ("Terminate, FIN answered by RST", [0, 1, 0, 1, 1, 0], Own, Form::Fin),
+            ("Terminate unread by the peer", [5, 0, 0, 1, 1, 0], Own, Form::Fin),
+            ("Terminate, and the server was quicker", [5, 6, 1, 2, 2, 1], Own, Form::Fin),
+            ("Terminate, and waited for the server", [5, 6, 1, 2, 2, 0], Own, Form::Fin),
             (
-                "FIN, read at once",
-                last(
-                    |i| {
-                        (i.acked, i.received) = (102, 51);
-                        bare(i, 2, 2);
-                    },
-                    0,
-                    false,
-                ),
-                Peer,
-                Form::Fin,
-            ),
-            (
-                "120 bytes and FIN",
-                last(
-                    |i| {
-                        (i.acked, i.received) = (102, 171);
-                        bare(i, 2, 2);
-                    },
-                    0,
-                    false,
-                ),
-                Peer,
-                Form::Fin,
-            ),
-            ("RST while idle", last(|i| bare(i, 1, 0), 0, false), Peer, Form::Rst),
-            (
-                "120 bytes and RST",
-                last(
-                    |i| {
-                        i.received = 170;
-                        bare(i, 1, 1);
-                    },
-                    0,
-                    false,
-                ),
-                Peer,
+                "TLS: Terminate, and the server was quicker",
+                [51, 27, 25, 2, 1, 25],
+                Own,
                 Form::Unknown,
             ),
+            ("TLS: the same, without its FIN", [51, 27, 24, 0, 2, 24], Own, Form::Unknown),
+            ("TLS: words, and close_notify unread", [24, 24, 197, 1, 2, 25], Peer, Form::Unknown),
+            ("TLS: a small query, and FIN", [36, 0, 1, 1, 1, 1], Peer, Form::Fin),
             (
-                "RST on a write",
-                last(
-                    |i| {
-                        i.sent = 130;
-                        bare(i, 1, 0);
-                    },
-                    0,
-                    false,
-                ),
-                Peer,
-                Form::Rst,
-            ),
-            (
-                "Terminate and FIN",
-                last(
-                    |i| {
-                        (i.sent, i.acked, i.received) = (105, 107, 51);
-                        bare(i, 1, 2);
-                    },
-                    1,
-                    true,
-                ),
+                "TLS: an answer, Terminate, close_notify unread",
+                [51, 27, 87, 1, 2, 24],
                 Own,
-                Form::Fin,
-            ),
-            (
-                "the same, answered by RST",
-                last(
-                    |i| {
-                        i.acked = 102;
-                        bare(i, 1, 1);
-                    },
-                    0,
-                    false,
-                ),
-                Own,
-                Form::Fin,
-            ),
-            (
-                "Terminate unread by the peer",
-                last(
-                    |i| {
-                        i.sent = 105;
-                        bare(i, 1, 1);
-                    },
-                    0,
-                    false,
-                ),
-                Own,
-                Form::Fin,
-            ),
-            (
-                "closed with 30 bytes unread",
-                last(
-                    |i| {
-                        i.received = 80;
-                        i.segments_in += 1;
-                        bare(i, 0, 2);
-                    },
-                    30,
-                    false,
-                ),
-                Own,
-                Form::Rst,
-            ),
-            ("linger 0", last(|i| *i = Info::default(), 0, false), Own, Form::Rst),
-            (
-                "keepalives unanswered",
-                last(
-                    |i| {
-                        i.tries = 2;
-                        bare(i, 0, 2);
-                    },
-                    0,
-                    false,
-                ),
-                Unknown,
-                Form::TimedOut,
-            ),
-            (
-                "TCP_USER_TIMEOUT",
-                last(
-                    |i| {
-                        (i.sent, i.tries) = (130, 3);
-                        i.segments_out += 4;
-                    },
-                    0,
-                    false,
-                ),
-                Unknown,
-                Form::TimedOut,
-            ),
-            (
-                "words, FIN, close_notify refused",
-                last(
-                    |i| {
-                        (i.sent, i.received) = (124, 171);
-                        bare(i, 2, 1);
-                    },
-                    0,
-                    false,
-                ),
-                Peer,
                 Form::Unknown,
             ),
-            (
-                "killed after both",
-                last(
-                    |i| {
-                        (i.acked, i.received) = (102, 51);
-                        bare(i, 2, 2);
-                    },
-                    1,
-                    false,
-                ),
-                Unknown,
-                Form::Unknown,
-            ),
-            (
-                "Terminate, and the server was quicker",
-                last(
-                    |i| {
-                        (i.sent, i.acked, i.received) = (105, 107, 51);
-                        bare(i, 2, 2);
-                    },
-                    1,
-                    false,
-                ),
-                Own,
-                Form::Fin,
-            ),
-            (
-                "Terminate, and waited for the server",
-                last(
-                    |i| {
-                        (i.sent, i.acked, i.received) = (105, 107, 51);
-                        bare(i, 2, 2);
-                    },
-                    0,
-                    false,
-                ),
-                Own,
-                Form::Fin,
-            ),
-            ("nothing to go by", last(|_| {}, 0, false), Unknown, Form::Unknown),
+            ("TLS: Terminate, and words unread", [51, 27, 188, 1, 2, 188], Unknown, Form::Unknown),
+            ("closed with 30 bytes unread", [0, 0, 30, 0, 2, 30], Own, Form::Rst),
+            ("killed after both", [0, 1, 1, 2, 2, 1], Unknown, Form::Unknown),
+            ("nothing to go by", [0; 6], Unknown, Form::Unknown),
         ];
-        for (name, last, by, form) in cases {
-            assert_eq!(last.closed(), (by, form), "{name}: {last:?}");
+        for (name, counts, by, form) in cases {
+            assert_eq!(last(counts).closed(), (by, form), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_was_closed_here_and_what_has_no_figures_was_taken_apart() {
+        let mut terminated = last([5, 6, 1, 1, 2, 1]);
+        terminated.is_remembered = true;
+        assert_eq!(terminated.closed(), (ClosedBy::Own, Form::Fin));
+        let mut linger = last([0; 6]);
+        linger.end.1 = Info::default();
+        assert_eq!(linger.closed(), (ClosedBy::Own, Form::Rst));
+    }
+
+    #[test]
+    fn who_waits_in_vain_gives_up() {
+        let (mut keepalive, mut request) = (last([0, 0, 0, 0, 2, 0]), last([30, 0, 0, 0, 0, 0]));
+        (keepalive.end.1.tries, request.end.1.tries) = (2, 3);
+        for waiting in [keepalive, request] {
+            assert_eq!(waiting.closed(), (ClosedBy::Unknown, Form::TimedOut), "{waiting:?}");
         }
     }
 
     #[test]
     fn without_a_look_shortly_before_bare_segments_tell_nothing() {
-        let mut reset = last(|i| bare(i, 1, 0), 0, false);
+        let mut reset = last([0, 0, 0, 1, 0, 0]);
         reset.end.0 += COUNTED_MS;
         assert_eq!(reset.closed(), (ClosedBy::Unknown, Form::Unknown));
         reset.open = None;
         assert_eq!(reset.closed(), (ClosedBy::Unknown, Form::Unknown));
-        reset.is_remembered = true;
-        assert_eq!(reset.closed(), (ClosedBy::Own, Form::Fin));
     }
 
     #[test]
     fn an_answer_to_the_end_is_no_use_of_the_connection() {
-        let answered = last(
-            |i| {
-                (i.sent, i.received) = (124, 171);
-                (i.sent_ago_ms, i.received_ago_ms) = (4, 4);
-            },
-            0,
-            false,
-        );
-        assert!(!answered.was_used() && answered.received() == 121);
-        let asked = last(
-            |i| {
-                (i.sent, i.received) = (300, 171);
-                (i.sent_ago_ms, i.received_ago_ms) = (4, 4);
-            },
-            0,
-            false,
-        );
-        assert!(asked.was_used());
-        let silent = last(|i| i.sent = 124, 0, false);
-        assert!(silent.was_used(), "nothing came that it could answer");
-        assert!(!last(|_| {}, 0, false).was_used());
+        assert!(!last([24, 0, 121, 2, 1, 0]).was_used());
+        assert!(last([200, 0, 121, 2, 1, 0]).was_used());
+        assert!(last([24, 0, 0, 1, 0, 0]).was_used(), "nothing came that it could answer");
+        assert!(!last([0; 6]).was_used());
+        assert_eq!(last([24, 0, 121, 2, 1, 0]).received(), 121);
     }
 }

@@ -1,7 +1,7 @@
 //! The life of one connection, as it is told look by look.
 
 use super::{
-    ending::{JIFFY_MS, Last},
+    ending::{JIFFY_MS, Last, is_loose},
     seen::{Info, Seen, State},
     tracker::Look,
 };
@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 
 /// The kernel's word that a socket was destroyed may come so much later than a look that misses it, in milliseconds.
 const WORD_MS: i64 = 100;
+
+/// An exchange no longer before an end, in milliseconds, belongs to it.
+const EXCHANGE_MS: i64 = 300;
 
 /// What a look tells that is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(super) struct Life {
     info: Info,
     /// When it was last seen open, and what was known then.
     open: Option<(i64, Info)>,
+    /// The last moment of an exchange that was not over at the last look, and what was known before it.
+    loose: Option<(i64, (i64, Info))>,
     /// What the kernel told when it destroyed the socket, and when.
     destroyed: Option<(i64, Seen)>,
     /// The first look that missed it.
@@ -75,6 +80,7 @@ impl Life {
             received_ms: now_ms - info.received_ago_ms,
             info: Info::default(),
             open: None,
+            loose: None,
             destroyed: None,
             missed_ms: None,
             end: None,
@@ -138,6 +144,7 @@ impl Life {
 
     /// What the figures of a moment say of its activity.
     fn note(&mut self, at_ms: i64, info: &Info) {
+        self.note_exchange(at_ms, info);
         if info.sent != self.info.sent {
             self.beats.active(at_ms - info.sent_ago_ms);
         }
@@ -147,13 +154,34 @@ impl Life {
         self.info = *info;
     }
 
+    /// A look between words and the end must not hide them: a few bytes without an answer, an answer to nothing, or a
+    /// goodbye.
+    fn note_exchange(&mut self, at_ms: i64, info: &Info) {
+        let (sent, received) = (info.sent - self.info.sent, info.received - self.info.received);
+        self.loose = match (self.loose, self.open) {
+            (loose, _) if sent == 0 && received == 0 => loose,
+            (Some((_, before)), _) | (None, Some(before)) if is_loose(sent, received) => {
+                Some((at_ms - info.sent_ago_ms.min(info.received_ago_ms), before))
+            }
+            _ => None,
+        };
+    }
+
+    /// The last figures, beside those of the last look before the last exchange. `before`: it was over then.
+    fn last(&self, before: i64, end: (i64, Info), unread: i64, is_remembered: bool) -> Last {
+        let loose = self.loose.filter(|(at_ms, _)| before - at_ms <= EXCHANGE_MS);
+        Last { open: loose.map(|(_, look)| look).or(self.open), end, unread, is_remembered }
+    }
+
     /// It was seen after the peer's FIN: that came after the last data and not after the last acknowledgement, which
     /// it bears itself.
     fn closed_by_peer(&mut self, look: Look, seen: &Seen, info: &Info) -> SocketEnd {
         let before = (look.answered_ms - info.acked_ago_ms + JIFFY_MS).min(look.answered_ms);
         let after = (look.asked_ms - info.received_ago_ms - JIFFY_MS).max(self.opened_ms(before));
-        let end = (look.answered_ms, *info);
-        let last = Last { open: self.open, end, unread: seen.unread, is_remembered: false };
+        let last = self.last(before, (look.answered_ms, *info), seen.unread, false);
+        if last.is_goodbye() {
+            return self.ended((after.min(before), before), ClosedBy::Own, Form::Fin, None);
+        }
         let words = self.last_words(&last, look.answered_ms, Form::Fin);
         self.ended((after.min(before), before), ClosedBy::Peer, Form::Fin, words)
     }
@@ -185,8 +213,7 @@ impl Life {
         is_remembered: bool,
     ) -> SocketEnd {
         let (info, before) = (seen.info.unwrap_or_default(), missed_ms.min(at_ms));
-        let last =
-            Last { open: self.open, end: (before, info), unread: seen.unread, is_remembered };
+        let last = self.last(before, (before, info), seen.unread, is_remembered);
         let (by, form) = last.closed();
         let end = match self.end {
             // What was seen stands; what was only missed is known better now.

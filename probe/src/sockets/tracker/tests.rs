@@ -249,6 +249,31 @@ fn a_worker_beats_and_late_looks_are_counted() {
     assert!(life.longest_silence_ms < 10_010, "{life:?}");
 }
 
+#[test]
+fn a_look_between_the_last_words_and_the_end_hides_neither() {
+    // 120 bytes have come, the FIN has not.
+    let words = with(seen(1, 800), State::Open, |info| {
+        (info.received, info.received_ago_ms) = (170, 3);
+        info.segments_in += 1;
+    });
+    let mut story = Story::new(Noticed::Events);
+    story.look(0, &[seen(1, 300)]).look(250, &[seen(1, 550)]).look(500, &[words]);
+    story.destroyed(510, cut(seen(1, 810))).look(535, &[]);
+    let end = story.its_end();
+    assert_eq!((end.closed_by, end.last_words_bytes), (ClosedBy::Peer, Some(120)));
+    assert_eq!(span(&end), (500, 510));
+
+    // A Terminate has gone, and the server is quicker to close than the process.
+    let goodbye = with(seen(1, 0), State::Open, |info| (info.sent, info.acked) = (105, 106));
+    let mut half = with(seen(1, 250), State::PeerClosed, |info| {
+        (info.sent, info.acked, info.received) = (105, 106, 51);
+    });
+    half.unread = 1;
+    let mut story = Story::new(Noticed::Events);
+    story.look(0, &[seen(1, 300)]).look(250, &[goodbye]).look(500, &[half]);
+    assert_eq!(story.its_end().closed_by, ClosedBy::Own);
+}
+
 fn any_seen() -> impl Strategy<Value = Seen> {
     let state = prop::sample::select(vec![
         State::Opening,
