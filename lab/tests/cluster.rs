@@ -411,7 +411,7 @@ async fn sessions_of_workers_are_watched_beside_those_that_are_held() {
     in_namespace(async |ns| {
         ns.apply(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: pulp-settings }\n\
-             data: { settings.py: 'SECRET_KEY = \"not-to-be-read\"\n\n  WORKER_TTL = 6\n\n  ', PULP_TIME_ZONE: UTC }\n",
+             data: { settings.py: \"SECRET_KEY = 'not-to-be-read'\\nWORKER_TTL = 6\\n\", PULP_TIME_ZONE: UTC }\n",
         );
         ns.apply_probe(
             "  control: { host: postgres.databases.svc, port: 5432 }\n\
