@@ -1,4 +1,4 @@
-//! What became of real workers (H15: they leave by themselves; H18: a silent task's connection is cut, and a worker's
+//! What became of real workers (they leave by themselves; a silent task's connection is cut, and a worker's
 //! own is not). A server's view is not enough to be sure of a cut: a process that was killed looks the same.
 
 use super::{Cause, Clock, Confidence, Finding, Timer, experiment, span::Span, words};

@@ -3,7 +3,7 @@
 use super::{ClosedBy, Fate, Role, SocketLife, SocketsReport};
 use serde::Serialize;
 
-/// "Not the heartbeating connection is cut by an idle timer, but that of a task, which says nothing for long" (H18).
+/// "Not the heartbeating connection is cut by an idle timer, but that of a task, which says nothing for long".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SilentTasks {
@@ -37,7 +37,7 @@ pub struct Spread {
     pub moment_ms: i64,
 }
 
-/// "The worker leaves by itself, and nothing cuts it" (H15).
+/// "The worker leaves by itself, and nothing cuts it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leavers {
@@ -66,7 +66,7 @@ pub enum Verdict {
     Open,
 }
 
-/// What was seen of H18.
+/// What was seen of tasks that are silent.
 #[must_use]
 pub fn silent_tasks(reports: &[SocketsReport]) -> SilentTasks {
     let of_role = |role| all(reports).filter(move |life| life.role == role);
@@ -100,7 +100,7 @@ pub fn silent_tasks(reports: &[SocketsReport]) -> SilentTasks {
     }
 }
 
-/// What was seen of H15.
+/// What was seen of workers that leave.
 #[must_use]
 pub fn leavers(reports: &[SocketsReport]) -> Leavers {
     let n = |is: fn(Fate) -> bool| {

@@ -96,7 +96,7 @@ pub fn noticed(noticed: Noticed) -> &'static str {
 #[must_use]
 pub fn silent_tasks(seen: &SilentTasks) -> String {
     let SilentTasks { cut, of, main, main_cut, survived_ms, .. } = *seen;
-    let claim = "A task's silent connection is cut, the heartbeating one is not (H18)";
+    let claim = "A task's silent connection is cut, the heartbeating one is not";
     let mains = match (main_cut, main) {
         (_, 0) => "no connection beat, so that tasks' are not known".to_owned(),
         (0, 1) => "the one that beats was not".to_owned(),
@@ -149,7 +149,7 @@ pub fn leavers(seen: &Leavers) -> String {
         }
     };
     format!(
-        "The worker leaves by itself, nothing cuts it (H15): {}. Main connections: {parts}.{rest}",
+        "The worker leaves by itself, nothing cuts it: {}. Main connections: {parts}.{rest}",
         verdict(seen.verdict)
     )
 }
