@@ -465,7 +465,9 @@ pub(super) fn workers_left(left: i32, deleted: i32) -> String {
     let workers = if all == 1 { "worker" } else { "workers" };
     match deleted {
         0 => format!("{all} {workers} left by themselves, in order."),
-        n => format!("{all} {workers} left by themselves, {n} of them because the heartbeat row had been deleted."),
+        n => format!(
+            "{all} {workers} left by themselves, {n} of them because the heartbeat row had been deleted."
+        ),
     }
 }
 
@@ -484,7 +486,9 @@ pub(super) fn killed() -> &'static str {
 
 /// What the probe's own connections went through meanwhile.
 pub(super) fn held_beside(cut: i32, all: i32) -> String {
-    format!("Of the probe's own connections on the measured path, {cut} of {all} were cut meanwhile.")
+    format!(
+        "Of the probe's own connections on the measured path, {cut} of {all} were cut meanwhile."
+    )
 }
 
 /// A finding in a few words, for tables.

@@ -65,7 +65,10 @@ fn worker_facts(story: &Story<'_>) -> Vec<String> {
         .copied()
         .collect();
     let unseen = (!unseen.is_empty()).then(|| {
-        format!("- {}: not seen (observe.configMapName reads them from a ConfigMap)", unseen.join(", "))
+        format!(
+            "- {}: not seen (observe.configMapName reads them from a ConfigMap)",
+            unseen.join(", ")
+        )
     });
     seen.chain(unseen).collect()
 }

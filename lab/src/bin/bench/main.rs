@@ -28,7 +28,9 @@ async fn main() -> Result<()> {
             ("plan", None) => plan::figures().await?,
             ("rds", None) => rds::figures(),
             ("operator", part) => operator::figures(part).await?,
-            _ => bail!("{area}: the areas are diagnosis, drop, hold, observe, plan, rds and operator"),
+            _ => bail!(
+                "{area}: the areas are diagnosis, drop, hold, observe, plan, rds and operator"
+            ),
         };
         figure::publish(&area, &figures)?;
     }
