@@ -11,12 +11,14 @@ use api::sockets::{ClosedBy, Form};
 const COUNTED_MS: i64 = 2_000;
 /// Up to so many bytes that are sent after the peer's last words are an answer to them, and no use of the connection.
 const ANSWER_BYTES: i64 = 64;
-/// How long libpq's goodbye is: a Terminate (5 bytes), under TLS 26, 27 or 34 by cipher and version, and a close_notify.
-/// It says none on a connection that it knows to be lost. The shortest query, of `SELECT 1`, is 14 bytes long and under TLS
-/// 35 to 43.
+/// How long libpq's goodbye is: a Terminate, and under TLS a close_notify. It says none on a connection that it knows to
+/// be lost. The shortest query, of `SELECT 1`, is 14 bytes long and under TLS 35 to 43.
 const GOODBYES: [i64; 4] = [5, 49, 51, 65];
-/// How long a close_notify alone is: what libpq says on a connection that it knows to be lost.
-const CLOSE_NOTIFIES: [i64; 3] = [23, 24, 31];
+/// How long a Terminate alone is, by cipher and version of TLS.
+const TERMINATES: [i64; 4] = [5, 26, 27, 34];
+/// How long it is what libpq says on a connection that it knows to be lost, a close_notify; or Pulp, which asks `SELECT 1`
+/// first, with or without that.
+const REACTIONS: [i64; 7] = [23, 24, 31, 14, 58, 60, 74];
 /// What a server may say to a goodbye, and nobody reads: a close_notify, and its FIN. An ErrorResponse is longer:
 /// `database removed` is one of 38 bytes.
 const FAREWELL_BYTES: i64 = 32;
@@ -45,8 +47,11 @@ impl Last {
         if end.segments_out == 0 {
             return (ClosedBy::Own, Form::Rst);
         }
-        if self.is_remembered {
-            return (ClosedBy::Own, Form::Fin);
+        // The server's last words may come before its FIN, and the process close in between.
+        match (self.is_remembered, self.is_reaction()) {
+            (true, true) => return (ClosedBy::Peer, Form::Unknown),
+            (true, false) => return (ClosedBy::Own, Form::Fin),
+            (false, _) => {}
         }
         match self.open {
             Some(_) if self.own_fin_was_acknowledged() => self.after_both(),
@@ -85,12 +90,18 @@ impl Last {
     /// Our side has said goodbye, and has read all but the server's.
     #[must_use]
     pub fn is_goodbye(&self) -> bool {
-        GOODBYES.contains(&self.sent()) && self.unread <= FAREWELL_BYTES
+        let has_begun = TERMINATES.contains(&self.sent()) && self.received() <= FAREWELL_BYTES;
+        (has_begun || GOODBYES.contains(&self.sent())) && self.unread <= FAREWELL_BYTES
+    }
+
+    /// The server had its last words, and our side said what it says to them.
+    fn is_reaction(&self) -> bool {
+        REACTIONS.contains(&self.sent()) && self.received() > FAREWELL_BYTES
     }
 
     /// Our side has said that it knows of the end.
     fn is_answered(&self) -> bool {
-        CLOSE_NOTIFIES.contains(&self.sent()) && self.received() > 0
+        REACTIONS.contains(&self.sent()) && self.received() > 0
     }
 
     /// Both sides have closed, and nothing is remembered.
@@ -137,7 +148,7 @@ impl Last {
 /// Whether so many bytes that went and came may be the beginning of an end.
 pub(super) fn is_loose(sent: i64, received: i64) -> bool {
     let is_half = sent == 0 || received == 0;
-    (is_half && sent <= ANSWER_BYTES) || GOODBYES.contains(&sent)
+    (is_half && sent <= ANSWER_BYTES) || GOODBYES.contains(&sent) || TERMINATES.contains(&sent)
 }
 
 #[cfg(test)]
@@ -225,6 +236,9 @@ mod tests {
     fn what_is_remembered_was_closed_here_and_what_has_no_figures_was_taken_apart() {
         let mut terminated = last([5, 6, 1, 1, 2, 1]);
         terminated.is_remembered = true;
+        let mut quick = last([60, 61, 163, 1, 4, 0]);
+        quick.is_remembered = true;
+        assert_eq!(quick.closed(), (ClosedBy::Peer, Form::Unknown), "between words and FIN");
         assert_eq!(terminated.closed(), (ClosedBy::Own, Form::Fin));
         let mut linger = last([0; 6]);
         linger.end.1 = Info::default();

@@ -158,13 +158,13 @@ impl Life {
     /// goodbye.
     fn note_exchange(&mut self, at_ms: i64, info: &Info) {
         let (sent, received) = (info.sent - self.info.sent, info.received - self.info.received);
-        self.loose = match (self.loose, self.open) {
-            (loose, _) if sent == 0 && received == 0 => loose,
-            (Some((_, before)), _) | (None, Some(before)) if is_loose(sent, received) => {
-                Some((at_ms - info.sent_ago_ms.min(info.received_ago_ms), before))
-            }
-            _ => None,
-        };
+        if sent == 0 && received == 0 {
+            return;
+        }
+        let at_ms = at_ms - info.sent_ago_ms.min(info.received_ago_ms);
+        let goes_on = self.loose.filter(|(last_ms, _)| at_ms - last_ms <= EXCHANGE_MS);
+        let before = goes_on.map(|(_, look)| look).or(self.open);
+        self.loose = before.filter(|_| is_loose(sent, received)).map(|look| (at_ms, look));
     }
 
     /// The last figures, beside those of the last look before the last exchange. `before`: it was over then.
