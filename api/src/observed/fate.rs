@@ -38,6 +38,8 @@ pub struct Evidence {
     pub role: Role,
     /// In which state it was last seen.
     pub state: State,
+    /// How long it lived, in milliseconds.
+    pub lived_ms: i64,
     /// How long it had been silent, in milliseconds.
     pub silence_ms: i64,
     /// The server was started anew between the looks.
@@ -77,28 +79,26 @@ pub enum TaskSeen {
 }
 
 /// Whoever closes a connection by himself has just used it: what was silent for longer than this, in milliseconds, did
-/// not act. A task's process may open several connections, and drop one early (pulpcore 3.123 does).
+/// not act. A task's process may open several connections, and drop one early (pulpcore 3.123 does), and so does whoever
+/// dispatched the task: what lived for less is not judged.
 const BRIEF_MS: i64 = 2_000;
 
 impl Fate {
     /// Judges an end.
     #[must_use]
     pub fn of(evidence: &Evidence) -> Self {
-        let Evidence { role, state, silence_ms, restarted, reset, row, task } = *evidence;
+        let Evidence { role, state, lived_ms, silence_ms, restarted, reset, row, task } = *evidence;
         let cut = match state {
             State::Idle | State::Hidden => Self::CutIdle,
             State::Active | State::InTransaction => Self::CutActive,
         };
+        let is_brief = lived_ms < BRIEF_MS || silence_ms < BRIEF_MS && cut == Self::CutIdle;
         if restarted && !reset {
             return Self::ServerRestarted;
         }
         match (role, row, task) {
             (Role::Task, _, TaskSeen::Completed) => Self::TaskEnded,
-            (Role::Task, _, TaskSeen::Running)
-                if silence_ms >= BRIEF_MS || cut == Self::CutActive =>
-            {
-                cut
-            }
+            (Role::Task, _, TaskSeen::Running) if !is_brief => cut,
             (Role::Task, _, TaskSeen::Failed) => Self::Unknown,
             (Role::Main, RowSeen::WentTogether, _) => Self::Left,
             (Role::Main, RowSeen::WentBefore, _) => Self::RowDeleted,
@@ -136,6 +136,7 @@ mod tests {
     const MAIN: Evidence = Evidence {
         role: Role::Main,
         state: State::Idle,
+        lived_ms: 70_000,
         silence_ms: 60_000,
         restarted: false,
         reset: false,
@@ -171,8 +172,14 @@ mod tests {
         assert_eq!(fate(TaskSeen::Running), Fate::CutIdle);
         let brief = Evidence { task: TaskSeen::Running, silence_ms: 200, ..task };
         assert_eq!(Fate::of(&brief), Fate::Unknown, "it may have closed it itself");
-        let brief = Evidence { state: State::InTransaction, ..brief };
-        assert_eq!(Fate::of(&brief), Fate::CutActive);
+        let busy = Evidence { state: State::InTransaction, ..brief };
+        assert_eq!(Fate::of(&busy), Fate::CutActive);
+        let brief = Evidence { lived_ms: 220, ..busy };
+        assert_eq!(
+            Fate::of(&brief),
+            Fate::Unknown,
+            "it may have committed and left since the last look"
+        );
         assert_eq!(fate(TaskSeen::Completed), Fate::TaskEnded);
         assert_eq!(fate(TaskSeen::Failed), Fate::Unknown);
         assert_eq!(fate(TaskSeen::Unknown), Fate::Unknown);

@@ -169,7 +169,7 @@ fn a_worker_that_takes_its_row_along_left_by_itself() {
 fn a_worker_whose_row_was_deleted_lives_until_its_next_beat() {
     let mut scene = two_workers();
     scene.workers.retain(|row| row.id != "one");
-    scene.wait(4, &[]);
+    scene.wait(6, &[]);
     scene.asks(11, "UPDATE core_appstatus SET last_heartbeat = $1");
     scene.closes(11);
     scene.look();

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Single lives that are kept of those that ended: more than ever fit into a report.
 const KEPT: usize = 256;
 /// A worker that has deleted its row has gone after so long, in milliseconds: Python takes its time.
-const EXIT_MS: i64 = 3_000;
+const EXIT_MS: i64 = 5_000;
 /// Heartbeats of a worker that are kept.
 const BEATS: usize = 12;
 
@@ -111,6 +111,7 @@ impl Watch {
             let evidence = Evidence {
                 role: tenant.role(),
                 state: seen.state,
+                lived_ms: tenant.lived_ms(at_ms),
                 silence_ms: tenant.silence_ms(seen.state, at_ms),
                 restarted,
                 reset,
@@ -120,7 +121,7 @@ impl Watch {
             let end = LifeEnd {
                 after: time(looked_ms),
                 before: time(at_ms),
-                lived_ms: tenant.lived_ms(at_ms),
+                lived_ms: evidence.lived_ms,
                 silence_ms: evidence.silence_ms,
                 fate: Fate::of(&evidence),
             };
