@@ -3,11 +3,12 @@
 //!
 //! # Layout
 //! - [`diag`]: asks the kernel, and is told of ends. [`seen`]: what it told.
-//! - [`tracker`], `life`: that, folded into lives. [`ending`]: who closed one, and how.
+//! - [`tracker`], `life`, `loose`: that, folded into lives. [`ending`]: who closed one, and how.
 
 pub mod diag;
 pub mod ending;
 mod life;
+mod loose;
 pub mod seen;
 pub mod tracker;
 

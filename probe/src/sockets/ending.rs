@@ -145,10 +145,12 @@ impl Last {
     }
 }
 
-/// Whether so many bytes that went and came may be the beginning of an end.
+/// Whether so many bytes that went and came may be the beginning of an end: a few without an answer, an answer to nothing,
+/// or what is known to be said at an end.
 pub(super) fn is_loose(sent: i64, received: i64) -> bool {
     let is_half = sent == 0 || received == 0;
-    (is_half && sent <= ANSWER_BYTES) || GOODBYES.contains(&sent) || TERMINATES.contains(&sent)
+    let is_known = [&GOODBYES[..], &TERMINATES, &REACTIONS].concat().contains(&sent);
+    is_known || (is_half && sent <= ANSWER_BYTES)
 }
 
 #[cfg(test)]

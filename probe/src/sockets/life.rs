@@ -1,7 +1,8 @@
 //! The life of one connection, as it is told look by look.
 
 use super::{
-    ending::{JIFFY_MS, Last, is_loose},
+    ending::{JIFFY_MS, Last},
+    loose::Loose,
     seen::{Info, Seen, State},
     tracker::Look,
 };
@@ -14,9 +15,6 @@ use std::net::SocketAddr;
 
 /// The kernel's word that a socket was destroyed may come so much later than a look that misses it, in milliseconds.
 const WORD_MS: i64 = 100;
-
-/// An exchange no longer before an end, in milliseconds, belongs to it.
-const EXCHANGE_MS: i64 = 300;
 
 /// What a look tells that is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +41,7 @@ pub(super) struct Life {
     info: Info,
     /// When it was last seen open, and what was known then.
     open: Option<(i64, Info)>,
-    /// The last moment of an exchange that was not over at the last look, and what was known before it.
-    loose: Option<(i64, (i64, Info))>,
+    loose: Option<Loose>,
     /// What the kernel told when it destroyed the socket, and when.
     destroyed: Option<(i64, Seen)>,
     /// The first look that missed it.
@@ -108,7 +105,7 @@ impl Life {
                 Some(Phased::Closed)
             }
             State::OwnClosed => {
-                self.end = Some(self.left(look.answered_ms));
+                self.end = Some(self.closed_here(look.answered_ms, seen, &info));
                 (self.info, self.phase) = (info, Phase::Over);
                 Some(Phased::Ended)
             }
@@ -131,10 +128,10 @@ impl Life {
                 (self.buried(missed_ms, at_ms, &seen, is_remembered), Phase::Over)
             }
             None if was_held && hears => return None,
+            None if hears && look.answered_ms - missed_ms < WORD_MS => return None,
             None if is_remembered => {
                 (self.end.unwrap_or_else(|| self.left(missed_ms)), Phase::Held)
             }
-            None if hears && look.answered_ms - missed_ms < WORD_MS => return None,
             None => (self.end.unwrap_or_else(|| self.vanished(missed_ms, hears)), Phase::Held),
         };
         self.end = Some(end);
@@ -154,23 +151,22 @@ impl Life {
         self.info = *info;
     }
 
-    /// A look between words and the end must not hide them: a few bytes without an answer, an answer to nothing, or a
-    /// goodbye.
+    /// Keeps what may be the beginning of an end.
     fn note_exchange(&mut self, at_ms: i64, info: &Info) {
         let (sent, received) = (info.sent - self.info.sent, info.received - self.info.received);
         if sent == 0 && received == 0 {
             return;
         }
+        let (sent_ms, received_ms) = (self.beats.last_ms(), self.received_ms);
         let at_ms = at_ms - info.sent_ago_ms.min(info.received_ago_ms);
-        let goes_on = self.loose.filter(|(last_ms, _)| at_ms - last_ms <= EXCHANGE_MS);
-        let before = goes_on.map(|(_, look)| look).or(self.open);
-        self.loose = before.filter(|_| is_loose(sent, received)).map(|look| (at_ms, look));
+        let this = self.open.map(|before| Loose { at_ms, before, sent_ms, received_ms });
+        self.loose = this.and_then(|this| this.after(self.loose, sent, received));
     }
 
     /// The last figures, beside those of the last look before the last exchange. `before`: it was over then.
     fn last(&self, before: i64, end: (i64, Info), unread: i64, is_remembered: bool) -> Last {
-        let loose = self.loose.filter(|(at_ms, _)| before - at_ms <= EXCHANGE_MS);
-        Last { open: loose.map(|(_, look)| look).or(self.open), end, unread, is_remembered }
+        let loose = self.loose.filter(|loose| loose.belongs_to(before));
+        Last { open: loose.map(|loose| loose.before).or(self.open), end, unread, is_remembered }
     }
 
     /// It was seen after the peer's FIN: that came after the last data and not after the last acknowledgement, which
@@ -184,6 +180,16 @@ impl Life {
         }
         let words = self.last_words(&last, look.answered_ms, Form::Fin);
         self.ended((after.min(before), before), ClosedBy::Peer, Form::Fin, words)
+    }
+
+    /// It was seen after our own FIN, which the server's last words may have brought about.
+    fn closed_here(&mut self, before: i64, seen: &Seen, info: &Info) -> SocketEnd {
+        let last = self.last(before, (before, *info), seen.unread, true);
+        let end = match last.closed() {
+            (ClosedBy::Peer, form) => self.closed(&last, (ClosedBy::Peer, form), before),
+            _ => self.left(before),
+        };
+        SocketEnd { let_go_ms: Some(0), ..end }
     }
 
     /// Our side has closed it by now.
@@ -246,10 +252,12 @@ impl Life {
         self.ended((after.min(before), before), by, form, words)
     }
 
-    /// Bytes that came with the end, unless the connection was used just then: that is noted.
+    /// Bytes that came with the end, unless the connection was used just then: that is noted. If it was not, what was
+    /// said at the end is forgotten.
     fn last_words(&mut self, last: &Last, at_ms: i64, form: Form) -> Option<i64> {
         if last.was_used() {
             self.beats.active(at_ms - last.end.1.sent_ago_ms);
+            self.loose = None;
             return None;
         }
         let fin = i64::from(form == Form::Fin);
@@ -269,7 +277,11 @@ impl Life {
         form: Form,
         last_words_bytes: Option<i64>,
     ) -> SocketEnd {
-        let (sent, received) = (self.beats.last_ms(), self.received_ms);
+        let loose = self.loose.filter(|loose| loose.belongs_to(before));
+        let (sent, received) = loose.map_or_else(
+            || (self.beats.last_ms(), self.received_ms),
+            |loose| (loose.sent_ms, loose.received_ms),
+        );
         SocketEnd {
             at: Window { after: moment(after), before: moment(before) },
             closed_by,

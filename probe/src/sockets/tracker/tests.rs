@@ -261,7 +261,27 @@ fn a_look_between_the_last_words_and_the_end_hides_neither() {
     story.destroyed(510, cut(seen(1, 810))).look(535, &[]);
     let end = story.its_end();
     assert_eq!((end.closed_by, end.last_words_bytes), (ClosedBy::Peer, Some(120)));
-    assert_eq!(span(&end), (500, 510));
+    assert_eq!((span(&end), end.silence_ms, end.quiet_ms), ((500, 510), 809, 809));
+
+    // The process has answered them, and is reset.
+    let answered = with(words, State::Open, |info| (info.sent, info.sent_ago_ms) = (124, 1));
+    let reset = with(answered, State::Gone, |info| (info.bare_in, info.segments_in) = (3, 5));
+    let mut story = Story::new(Noticed::Events);
+    story.look(0, &[seen(1, 300)]).look(250, &[seen(1, 550)]).look(500, &[answered]);
+    story.destroyed(510, reset).look(535, &[]);
+    let end = story.its_end();
+    assert_eq!((end.closed_by, end.last_words_bytes), (ClosedBy::Peer, Some(120)));
+    assert_eq!(end.silence_ms, 809);
+
+    // They have come, and the process has closed before the server's FIN.
+    let closed = with(seen(1, 3), State::OwnClosed, |info| {
+        (info.sent, info.received, info.received_ago_ms) = (124, 170, 4);
+    });
+    let mut story = Story::new(Noticed::Events);
+    story.look(0, &[seen(1, 300)]).look(250, &[seen(1, 550)]).look(500, &[closed]);
+    let end = story.its_end();
+    assert_eq!((end.closed_by, end.form), (ClosedBy::Peer, Form::Unknown));
+    assert_eq!((end.last_words_bytes, end.let_go_ms), (Some(120), Some(0)));
 
     // A Terminate has gone, and the server is quicker to close than the process.
     let goodbye = with(seen(1, 0), State::Open, |info| (info.sent, info.acked) = (105, 106));
