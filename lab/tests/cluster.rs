@@ -6,6 +6,7 @@
 use api::{
     inventory::Hop,
     observed::Role,
+    render::{self, Format},
     report::{Arm, Inconclusive, Outcome},
     run::TriggerType,
 };
@@ -419,7 +420,10 @@ async fn sessions_of_workers_are_watched_beside_those_that_are_held() {
              \x20 - { name: worker, pulpWorker: { interval: 2s } }\n\
              \x20 - { name: real, observe: { user: pulp, interval: 500ms, configMapName: pulp-settings } }\n",
         );
-        let run = ns.ended(1, MINUTE).await.status.unwrap();
+        let run = ns.ended(1, MINUTE).await;
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/workers.html");
+        std::fs::write(page, render::run(&run, None, Format::Html)).unwrap();
+        let run = run.status.unwrap();
         let observed = run.observed().next().expect("what was observed").clone();
         // The control's workers have sessions of their own; what the pooler has is the pooler's.
         let beating = observed.lives.iter().filter(|life| life.role == Role::Main);
