@@ -11,7 +11,7 @@
 //! - [`settings`], [`pattern`]: the same, settled and parsed, as a probe pod gets it.
 //! - [`lanes`]: when each connection starts. [`secret_keys`]: where credentials are found.
 //! - [`forecast`]: what that would do to a database.
-//! - [`report`], [`close_form`], [`lifetime`], [`inventory`]: what a probe pod tells. [`survival`]: which share
+//! - [`report`], [`close_form`], [`lifetime`], [`inventory`], [`observed`]: what a probe pod tells. [`survival`]: which share
 //!   lived how long.
 //! - [`diagnosis`]: why connections were cut. [`expect`]: whether that was expected.
 //! - [`conditions`], [`text`], [`render`]: what a person reads. [`metrics`]: what Prometheus does.
