@@ -88,7 +88,7 @@ pub struct WatchCost {
     /// Looks that were answered.
     pub looks: i64,
     /// Looks that were not: the watcher had to connect anew.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "schema::is_zero")]
     pub failed: i64,
     /// The longest time between two looks, in milliseconds: no end is known better than to this in its worst place.
     pub longest_gap_ms: i64,
@@ -207,9 +207,4 @@ impl Observed {
         self.facts.truncate(16);
         self.facts.iter_mut().for_each(Fact::bound);
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(n: &i64) -> bool {
-    *n == 0
 }

@@ -41,6 +41,11 @@ pub fn look_interval(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Whether a number is left out of JSON.
+pub fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
+}
+
 /// Rungs of a ladder.
 pub fn rungs(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "minItems": 1, "maxItems": 32, "items": duration(generator) })

@@ -4,7 +4,7 @@
 //! `connection-probe watch-sockets` fills a [`SocketsReport`], and tells what happens by a [`Line`] each. What
 //! became of a connection is its [`Fate`]; what many of them say of a hypothesis is in [`judge`].
 
-use crate::beats::Rhythm;
+use crate::{beats::Rhythm, schema};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ pub mod judge;
 mod line;
 
 pub use fate::{ACTIVE_MS, Fate};
-pub use file::read;
+pub use file::{read, read_all};
 pub use heard::Heard;
 pub use line::{Event, Line};
 
@@ -40,7 +40,7 @@ pub struct SocketsReport {
     /// The connections, in the order in which they were met.
     pub sockets: Vec<SocketLife>,
     /// Connections that ended and are not told, since there were so many.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "schema::is_zero")]
     pub untold: i64,
     /// Looks that came more than twice the interval after the one before, and the longest such gap in
     /// milliseconds: the watcher itself was starved or stopped.
@@ -225,11 +225,6 @@ pub fn assign_roles(sockets: &mut [SocketLife]) {
             (false, false) => Role::Unknown,
         };
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like that")]
-fn is_zero(n: &i64) -> bool {
-    *n == 0
 }
 
 #[cfg(test)]

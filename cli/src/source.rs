@@ -11,7 +11,7 @@ use api::{
 use std::{
     fs,
     io::{Read, stdin},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// The run in a file, or of a name in the cluster.
@@ -39,15 +39,9 @@ pub(crate) async fn judged(
 
 /// What was seen of workers' sockets, of all these files; an error is a sentence.
 pub(crate) fn sockets(files: &[PathBuf], format: Format) -> Result<Vec<SocketsReport>, String> {
-    if !files.is_empty() {
-        format.beside_sockets()?;
-    }
-    let read = |file: &PathBuf| {
-        let name = file.display().to_string();
-        sockets::read(&name, &text(&name).map_err(|error| format!("{error:#}"))?)
-    };
-    let reports: Vec<_> = files.iter().map(read).collect::<Result<_, String>>()?;
-    Ok(reports.concat())
+    let read =
+        |file: &Path| text(&file.display().to_string()).map_err(|error| format!("{error:#}"));
+    sockets::read_all(files, format, read)
 }
 
 /// A file's text; that of standard input for `-`.

@@ -119,6 +119,18 @@ pub fn kubectl_with(input: &str, args: &[&str]) -> Said {
     Said { ok: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
+/// Runs SQL on the lab's PostgreSQL, as its administrator; the rows, fields separated by `|`.
+///
+/// # Panics
+/// It fails.
+pub fn sql(sql: &str) -> String {
+    let socket = std::env::var("LAB_SOCKET").expect("run this by lab/run");
+    let psql = ["-XAtq", "-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"];
+    let said = Command::new("psql").args(psql).output().expect("psql is there");
+    assert!(said.status.success(), "{sql}: {}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
 impl Namespace {
     /// kubectl in this namespace.
     pub fn kubectl(&self, args: &[&str]) -> Said {

@@ -1,10 +1,10 @@
 //! Whether anything of a Secret is told anywhere: every value of one is random, and is searched for.
 
 use crate::{
-    cluster::Namespace,
+    cluster::{Namespace, sql},
     operator::{self, operator},
 };
-use std::{fs, process::Command, time::Duration};
+use std::{fs, time::Duration};
 use tokio::time::sleep;
 
 /// The host that the marked Secrets name. Nobody else writes it like this.
@@ -28,8 +28,8 @@ pub async fn search(ns: &Namespace) -> Search {
     let [user, database, password] = ["user", "database", "password"].map(random);
     // What is in the Secret beside what is used.
     let other = random("other");
-    psql(&format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'"));
-    psql(&format!("CREATE DATABASE {database} OWNER {user}"));
+    sql(&format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'"));
+    sql(&format!("CREATE DATABASE {database} OWNER {user}"));
     // One that works, one whose password is refused by a text that names the user, one whose
     // database does not exist: the text names it.
     let (wrong, missing) = (random("wrong"), random("missing"));
@@ -83,11 +83,4 @@ pub async fn search(ns: &Namespace) -> Search {
 fn random(prefix: &str) -> String {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has some");
     format!("{prefix}{}", uuid.replace(|c: char| !c.is_ascii_hexdigit(), ""))
-}
-
-fn psql(sql: &str) {
-    let socket = std::env::var("LAB_SOCKET").expect("run this by lab/run");
-    let psql = ["-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"];
-    let said = Command::new("psql").args(psql).output().expect("psql is there");
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }

@@ -7,7 +7,10 @@ mod site;
 
 pub use process::{Ended, Worker};
 
-use crate::postgres::{Administrator, Postgres};
+use crate::{
+    pgbouncer::{self, PgBouncer},
+    postgres::{Administrator, Postgres},
+};
 use process::Dispatcher;
 use site::Site;
 use std::{fs, sync::Mutex, thread::sleep, time::Duration};
@@ -69,6 +72,14 @@ impl Default for Options {
 }
 
 impl Pulp {
+    /// A pooler that lets Pulp in, and where each connection has a server's process for itself.
+    #[must_use]
+    pub fn pooler(postgres: &Postgres) -> PgBouncer {
+        let users = &[(USER, PASSWORD)];
+        let settings = "pool_mode = session";
+        PgBouncer::start(postgres, &pgbouncer::Options { settings, users, ..Default::default() })
+    }
+
     /// Makes database and role on a server, and starts workers that reach it at `port`, which is the server's own or a
     /// pooler's before it. They all have beaten once when this returns.
     ///

@@ -16,7 +16,6 @@ use api::{
 };
 use lab::{
     holding::{Held, Holding},
-    pgbouncer::{self, PgBouncer},
     postgres::{self, Postgres},
     pulp::{PASSWORD, Pulp, Task, USER},
     server::command,
@@ -94,14 +93,7 @@ fn lives(observed: &Observed, role: Role, fate: Fate) -> Vec<&Life> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_for_a_worker_to_die_is_told_apart() {
     let mut postgres = Postgres::start(&postgres::Options::default());
-    let pgbouncer = PgBouncer::start(
-        &postgres,
-        &pgbouncer::Options {
-            settings: "pool_mode = session",
-            users: &[(USER, PASSWORD)],
-            ..pgbouncer::Options::default()
-        },
-    );
+    let pgbouncer = Pulp::pooler(&postgres);
     // One after the other: a worker is known by when it started, where all beat at the same time.
     let options = lab::pulp::Options { workers: 1, ..lab::pulp::Options::default() };
     let mut pulp = Pulp::start(&postgres, pgbouncer.port, options);

@@ -2,9 +2,9 @@
 //! said here is what docs/watch-pulp.md may say.
 
 use lab::{
-    pgbouncer::{self, PgBouncer},
+    pgbouncer::PgBouncer,
     postgres::{self, Postgres},
-    pulp::{Ended, Options, PASSWORD, Pulp, Running, Task, USER, Worker},
+    pulp::{Ended, Options, Pulp, Running, Task, USER, Worker},
 };
 use nix::sys::signal::Signal;
 use std::{
@@ -36,14 +36,7 @@ impl Site {
     /// Two workers behind a pooler, where each connection has a server's process for itself.
     fn pooled() -> Self {
         let postgres = server();
-        let pgbouncer = PgBouncer::start(
-            &postgres,
-            &pgbouncer::Options {
-                settings: "pool_mode = session",
-                users: &[(USER, PASSWORD)],
-                ..pgbouncer::Options::default()
-            },
-        );
+        let pgbouncer = Pulp::pooler(&postgres);
         let pulp = Pulp::start(&postgres, pgbouncer.port, Options::default());
         Self { pulp, _pgbouncer: Some(pgbouncer), postgres }
     }

@@ -7,7 +7,7 @@ use api::{
     beats::Rhythm,
     sockets::{Fate, Noticed, Role, SocketLife, SocketsReport},
 };
-use lab::cluster::{Namespace, eventually, in_namespace};
+use lab::cluster::{Namespace, eventually, in_namespace, sql};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
@@ -123,15 +123,6 @@ async fn running(ns: &Namespace, pods: usize) {
             .then_some(())
     })
     .await;
-}
-
-/// Runs SQL on the lab's PostgreSQL as its administrator.
-fn sql(sql: &str) -> String {
-    let socket = std::env::var("LAB_SOCKET").unwrap();
-    let psql = ["-XAtq", "-h", &socket, "-U", "lab_admin", "-c", sql, "postgres"];
-    let said = Command::new("psql").args(psql).output().unwrap();
-    assert!(said.status.success(), "{sql}: {}", String::from_utf8_lossy(&said.stderr));
-    String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }
 
 fn of<'a>(reports: &'a [SocketsReport], pod: &str) -> &'a SocketsReport {

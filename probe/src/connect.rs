@@ -13,6 +13,7 @@ use api::{
     close_form::CloseForm,
     report::{Inconclusive, Server, TcpTimers},
     settings::{TcpSettings, WorkloadSettings},
+    text,
 };
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -93,6 +94,14 @@ pub struct Refusal {
     pub detail: String,
     /// The address that was tried.
     pub peer: Option<SocketAddr>,
+}
+
+impl Refusal {
+    /// What is told of it: how the peer ended it, or else the detail.
+    #[must_use]
+    pub fn words(self) -> String {
+        self.form.map_or(self.detail, |form| text::form(&form))
+    }
 }
 
 impl Dialer {

@@ -4,11 +4,10 @@
 use crate::{
     client::Manner,
     clock::Clock,
-    close,
     connect::{self, Dialer, Path, Refusal},
     mounts::Mounts,
     scrub::Scrubber,
-    session::{ANSWER_TIMEOUT, Observer, Session, Sign},
+    session::{ANSWER_TIMEOUT, Observer, Session},
     stall::Attention,
     target::Endpoint,
     wire::Row,
@@ -16,7 +15,6 @@ use crate::{
 use api::{
     inventory::{ArmInventory, Inventory, PgBouncerTimers, Setting},
     settings::{Settings, TcpSettings},
-    text,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -83,26 +81,12 @@ async fn connect(endpoint: Endpoint, observer: &Arc<Observer>) -> Result<Session
         manner: Manner::Raw,
         application_name: None,
     };
-    let refused = |Refusal { form, detail, .. }| form.map_or(detail, |form| text::form(&form));
-    dialer.connect(0).await.map(|opened| opened.session).map_err(refused)
+    dialer.connect(0).await.map(|opened| opened.session).map_err(Refusal::words)
 }
 
 /// The rows that answer a question, or in words why there are none.
 async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Row>, String> {
-    match session.rows(sql).await {
-        Ok(Ok(rows)) => Ok(rows),
-        Ok(Err(said)) => Err(format!("{} {} {}", said.severity, said.code, said.text)),
-        Err(sign) => Err(ended(session, sign).await),
-    }
-}
-
-async fn ended(session: &mut Session, sign: Sign) -> String {
-    text::form(&close::classify(session.drain(sign).await).form)
-}
-
-/// A field of a row.
-fn field(row: &Row, column: usize) -> Option<&str> {
-    row.get(column)?.as_deref()
+    session.answer(sql).await.flatten()
 }
 
 /// Parts what differs from its default from the names of what does not.

@@ -196,14 +196,10 @@ fn print_line(line: &Line) {
 
 /// Prints the run in a file, beside what was seen of workers' sockets.
 fn report(file: &Path, format: Format, workers: &[PathBuf]) -> Result<Exit, String> {
-    if !workers.is_empty() {
-        format.beside_sockets()?;
-    }
-    let of = |file: &PathBuf| api::sockets::read(&file.display().to_string(), &args::read(file)?);
-    let sockets: Vec<_> = workers.iter().map(of).collect::<Result<_, String>>()?;
+    let sockets = api::sockets::read_all(workers, format, args::read)?;
     let run: ConnectionProbeRun = serde_json::from_str(&args::read(file)?)
         .map_err(|e| format!("{}: no ConnectionProbeRun in JSON: {e}", file.display()))?;
-    print(&render::beside(&run, None, &sockets.concat(), format));
+    print(&render::beside(&run, None, &sockets, format));
     Ok(Exit::Complete)
 }
 

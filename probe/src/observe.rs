@@ -3,13 +3,12 @@
 
 use crate::{
     clock::Clock,
-    close,
     connect::{Dialer, Refusal},
     mounts::Mounts,
     reporter::Reporter,
     session::Session,
     stop::Stop,
-    wire::Row,
+    wire::{Row, field},
 };
 use api::{
     observed::{Fact, Observed, WatchCost, facts_of},
@@ -65,6 +64,7 @@ pub struct Watcher {
 }
 
 /// What it has learned.
+#[derive(Default)]
 struct State {
     watch: Watch,
     cost: WatchCost,
@@ -94,20 +94,7 @@ impl Watcher {
     pub async fn run(self, end: Instant) {
         let Self { watched, mounts, .. } = &self;
         let keeps_text = watched.statements == StatementDetail::Normalised;
-        let mut state = State {
-            watch: Watch::new(keeps_text),
-            cost: WatchCost::default(),
-            times: VecDeque::new(),
-            interrupted: None,
-            missing: Vec::new(),
-            facts: Vec::new(),
-            rights: Rights::default(),
-            before: None,
-            statements: None,
-            first: None,
-            last: None,
-            told: None,
-        };
+        let mut state = State { watch: Watch::new(keeps_text), ..State::default() };
         if let Some(name) = &watched.config_map {
             let keys = mounts.config_map(name);
             if keys.is_empty() {
@@ -132,25 +119,19 @@ impl Watcher {
     /// Looks for ever, over one connection after the other.
     async fn watch(&self, state: &mut State) {
         loop {
-            match self.connect().await {
-                Ok(mut session) => {
-                    let why = self.look_on(&mut session, state).await.err();
-                    state.cost.failed += 1;
-                    state.misses_looks(&why.unwrap_or_default());
-                }
-                Err(why) => {
-                    state.cost.failed += 1;
-                    state.misses_looks(&why);
-                }
-            }
+            let why = match self.connect().await {
+                Ok(mut session) => self.look_on(&mut session, state).await.err(),
+                Err(why) => Some(why),
+            };
+            state.cost.failed += 1;
+            state.interrupted = Some(text::observe_interrupted(&why.unwrap_or_default()));
             self.tell(state, Instant::now());
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     async fn connect(&self) -> Result<Session, String> {
-        let refused = |Refusal { form, detail, .. }| form.map_or(detail, |form| text::form(&form));
-        self.dialer.connect(0).await.map(|opened| opened.session).map_err(refused)
+        self.dialer.connect(0).await.map(|opened| opened.session).map_err(Refusal::words)
     }
 
     /// Looks until the connection ends.
@@ -187,22 +168,21 @@ impl Watcher {
         state: &mut State,
         sessions: &str,
     ) -> Result<Option<Look>, String> {
-        let rows = ask(session, state, sessions).await??;
+        let rows = ask(session, &mut state.cost, sessions).await??;
         let Some(mut look) = Look::of(&rows) else { return Ok(None) };
-        if let Some(sql) = state.rights.workers.clone() {
-            let rows = ask(session, state, &sql).await?;
+        if let Some(sql) = &state.rights.workers {
+            let rows = ask(session, &mut state.cost, sql).await?;
             look.workers = rows.ok().map(|rows| rows.iter().filter_map(WorkerRow::of).collect());
         }
-        if let Some(sql) = state.rights.running.clone() {
-            let rows = ask(session, state, &sql).await?;
+        if let Some(sql) = &state.rights.running {
+            let rows = ask(session, &mut state.cost, sql).await?;
             let running: Option<Vec<Task>> =
                 rows.ok().map(|rows| rows.iter().filter_map(Task::of).collect());
             let missed = running.as_ref().map(|running| state.watch.missed(running));
             if let Some(missed) = missed.filter(|missed| !missed.is_empty()) {
-                let rows = ask(session, state, &questions::ended(&missed)).await?;
-                let over = |row: &Row| {
-                    Some((look::text(row, 0)?.to_owned(), look::text(row, 1)? == "completed"))
-                };
+                let rows = ask(session, &mut state.cost, &questions::ended(&missed)).await?;
+                let over =
+                    |row: &Row| Some((field(row, 0)?.to_owned(), field(row, 1)? == "completed"));
                 look.ended = rows.iter().flatten().filter_map(over).collect();
             }
             look.running = running;
@@ -214,14 +194,14 @@ impl Watcher {
     async fn learn(&self, session: &mut Session, state: &mut State) -> Result<(), String> {
         state.missing.clear();
         let user = &self.watched.user;
-        let rows = ask(session, state, questions::RIGHTS).await??;
+        let rows = ask(session, &mut state.cost, questions::RIGHTS).await??;
         let row = rows.first();
-        let sees_all = row.and_then(|row| look::text(row, 0)) == Some("t");
-        let is_same = row.and_then(|row| look::text(row, 1)) == Some(user.as_str());
+        let sees_all = row.and_then(|row| field(row, 0)) == Some("t");
+        let is_same = row.and_then(|row| field(row, 1)) == Some(user.as_str());
         if !sees_all && !is_same {
             state.miss(text::observe_hidden());
         }
-        let columns = Readable::of(&ask(session, state, questions::COLUMNS).await??);
+        let columns = Readable::of(&ask(session, &mut state.cost, questions::COLUMNS).await??);
         state.rights.workers = columns.workers();
         state.rights.running = columns.running();
         if state.rights.workers.is_none() {
@@ -230,12 +210,12 @@ impl Watcher {
         if state.rights.running.is_none() {
             state.miss(text::observe_no_tasks());
         }
-        let schema = ask(session, state, questions::STATISTICS).await??;
-        match schema.first().and_then(|row| look::text(row, 0)) {
+        let schema = ask(session, &mut state.cost, questions::STATISTICS).await??;
+        match schema.first().and_then(|row| field(row, 0)) {
             Some(schema) => {
                 let sql = questions::statements(schema, &self.watched);
                 if state.before.is_none() {
-                    match ask(session, state, &sql).await? {
+                    match ask(session, &mut state.cost, &sql).await? {
                         Ok(rows) => state.before = Some(seen(&rows)),
                         Err(why) => state.miss(text::observe_statements_unread(&why)),
                     }
@@ -255,7 +235,7 @@ impl Watcher {
             return;
         };
         let Ok(mut session) = self.connect().await else { return };
-        if let Ok(Ok(rows)) = ask(&mut session, state, &sql).await {
+        if let Ok(Ok(rows)) = ask(&mut session, &mut state.cost, &sql).await {
             let keeps_text = self.watched.statements == StatementDetail::Normalised;
             state.statements = Some(ranked(&before, &seen(&rows), keeps_text));
         }
@@ -273,7 +253,11 @@ impl Watcher {
             statements: state.statements.clone(),
             ..state.watch.observed()
         };
-        observed.cost = WatchCost { longest_gap_ms: observed.cost.longest_gap_ms, ..state.cost };
+        observed.cost = WatchCost {
+            longest_gap_ms: observed.cost.longest_gap_ms,
+            median_us: state.median_us(),
+            ..state.cost
+        };
         observed.facts.extend(state.facts.iter().cloned());
         self.reporter.observed(observed, now);
     }
@@ -286,9 +270,10 @@ impl State {
         }
     }
 
-    /// Nobody looked for a while.
-    fn misses_looks(&mut self, why: &str) {
-        self.interrupted = Some(text::observe_interrupted(why));
+    fn median_us(&self) -> Option<i64> {
+        let mut sorted: Vec<i64> = self.times.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
     }
 
     fn took(&mut self, length: Duration) {
@@ -297,25 +282,18 @@ impl State {
         if self.times.len() > TIMES {
             self.times.pop_front();
         }
-        let mut sorted: Vec<i64> = self.times.iter().copied().collect();
-        sorted.sort_unstable();
-        self.cost.median_us = sorted.get(sorted.len() / 2).copied();
         self.cost.longest_us = self.cost.longest_us.max(Some(us));
     }
 }
 
-/// Asks; the inner error is the server's refusal, the outer one the connection's end.
+/// Asks, and counts it: see [`Session::answer`].
 async fn ask(
     session: &mut Session,
-    state: &mut State,
+    cost: &mut WatchCost,
     sql: &str,
 ) -> Result<Result<Vec<Row>, String>, String> {
-    state.cost.queries += 1;
-    match session.rows(sql).await {
-        Ok(Ok(rows)) => Ok(Ok(rows)),
-        Ok(Err(said)) => Ok(Err(format!("{} {} {}", said.severity, said.code, said.text))),
-        Err(sign) => Err(text::form(&close::classify(session.drain(sign).await).form)),
-    }
+    cost.queries += 1;
+    session.answer(sql).await
 }
 
 fn seen(rows: &[Row]) -> Vec<Seen> {
@@ -323,7 +301,7 @@ fn seen(rows: &[Row]) -> Vec<Seen> {
         Some(Seen {
             query_id: number(row, 0).unwrap_or_default(),
             calls: number(row, 1)?,
-            text: look::text(row, 2).unwrap_or_default().to_owned(),
+            text: field(row, 2).unwrap_or_default().to_owned(),
         })
     };
     rows.iter().filter_map(seen).collect()

@@ -6,7 +6,7 @@
 
 use crate::{
     close::{self, is_exhausted},
-    connect::{Dialer, Refusal},
+    connect::Dialer,
     reporter::Reporter,
     session::Session,
     stop::Stop,
@@ -142,9 +142,9 @@ impl Reconnector {
     async fn attempt(&self, lane: usize) -> Result<Answerer, String> {
         let mut session = match self.dialer.connect(lane).await {
             Ok(opened) => opened.session,
-            Err(Refusal { reason, form, detail, .. }) => {
-                self.heed(reason);
-                return Err(form.map_or(detail, |form| text::form(&form)));
+            Err(refusal) => {
+                self.heed(refusal.reason);
+                return Err(refusal.words());
             }
         };
         let mut answerer = self.ask(&mut session, WHO).await?;

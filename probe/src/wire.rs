@@ -93,6 +93,12 @@ pub struct RawMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Garbage;
 
+/// A field of a row; nothing where it is NULL, or the row has none.
+#[must_use]
+pub fn field(row: &Row, column: usize) -> Option<&str> {
+    row.get(column)?.as_deref()
+}
+
 impl Frames {
     /// Takes bytes from the peer.
     pub fn push(&mut self, bytes: &[u8]) {

@@ -1,7 +1,7 @@
 //! Makes what was observed fit a termination message. What gives way, in this order: texts of statements, workers' rows
 //! that are still there, lives that tell least, the other rows, statements, rare fates.
 
-use super::Observed;
+use super::{Life, Observed};
 
 /// Lives that stay longest.
 const FEW: usize = 4;
@@ -33,9 +33,9 @@ impl Observed {
             || self.fates.pop().is_some()
     }
 
-    /// Lives that tell most first.
+    /// Those first that tell most, and fates of most.
     pub fn sort(&mut self) {
-        self.lives.sort_by_key(super::Life::rank);
+        Life::sort(&mut self.lives);
         self.fates.sort_by_key(|count| (-count.lived.n, count.role, count.fate));
     }
 }

@@ -31,7 +31,7 @@ pub struct Life {
     /// How often it was seen to have done something since the look before: it may have done more.
     pub active: i64,
     /// Transactions that were seen: short ones are between two looks.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "schema::is_zero")]
     pub transactions: i64,
     /// The longest of them, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,11 +109,6 @@ pub enum State {
     Hidden,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(n: &i64) -> bool {
-    *n == 0
-}
-
 impl Role {
     /// The word as it stands in statuses and metrics.
     #[must_use]
@@ -168,8 +163,13 @@ impl Life {
         }
     }
 
-    /// What it is worth to keep a life when there is no room for all: the smaller, the more.
-    pub(super) fn rank(&self) -> (u8, std::cmp::Reverse<i64>) {
+    /// Those first that tell most: the others give way where there is no room for all.
+    pub fn sort(lives: &mut [Self]) {
+        lives.sort_by_key(Self::rank);
+    }
+
+    /// What it is worth to keep a life: the smaller, the more.
+    fn rank(&self) -> (u8, std::cmp::Reverse<i64>) {
         let rank = match self.end.map(|end| end.fate) {
             Some(Fate::CutIdle | Fate::CutActive | Fate::RowDeleted | Fate::ServerRestarted) => 0,
             Some(Fate::Left | Fate::Unknown) if self.role == Role::Main => 1,

@@ -28,16 +28,16 @@ pub struct TcpTimers {
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpInfo {
     /// Retransmissions in a row that went unanswered.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "schema::is_zero")]
     pub retransmits: i32,
     /// Keepalive packets in a row that went unanswered.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "schema::is_zero")]
     pub probes: i32,
     /// How often the time between two retransmissions had been doubled.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "schema::is_zero")]
     pub backoff: i32,
     /// Packets that the peer had not acknowledged. The kernel forgets them when it gives up.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "schema::is_zero")]
     pub unacked: i32,
     /// Milliseconds since the peer last acknowledged something, to 10 ms: until then its kernel
     /// was there, if perhaps nobody else.
@@ -46,11 +46,6 @@ pub struct TcpInfo {
     pub last_data_recv_ms: i64,
     /// Round trip as the kernel smoothed it, in microseconds.
     pub rtt_us: i64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(n: &i32) -> bool {
-    *n == 0
 }
 
 /// What the server was asked for, logins included. Bytes are PostgreSQL's protocol: without TLS, TCP

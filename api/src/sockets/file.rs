@@ -1,6 +1,8 @@
 //! Reports in a file.
 
 use super::{Event, Line, SocketsReport};
+use crate::render::Format;
+use std::path::{Path, PathBuf};
 
 /// The reports in a text: a list of them, as `kubectl cprobe watch-workers --json` writes it, or the lines of
 /// `connection-probe watch-sockets`, of which each pod's last one has its report. `name`: that of the file.
@@ -24,6 +26,22 @@ pub fn read(name: &str, text: &str) -> Result<Vec<SocketsReport>, String> {
         }
         false => Ok(reports),
     }
+}
+
+/// The reports in these files, for a run that is set down in this format. `text` reads a file.
+///
+/// # Errors
+/// A sentence: the format has no place for them, a file can't be read, or it has no reports.
+pub fn read_all(
+    files: &[PathBuf],
+    format: Format,
+    text: impl Fn(&Path) -> Result<String, String>,
+) -> Result<Vec<SocketsReport>, String> {
+    if !files.is_empty() {
+        format.beside_sockets()?;
+    }
+    let of = |file: &PathBuf| read(&file.display().to_string(), &text(file)?);
+    Ok(files.iter().map(of).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 fn of_lines(text: &str) -> Result<Vec<SocketsReport>, String> {

@@ -1,6 +1,7 @@
 //! What became more between two readings of pg_stat_statements.
 
 use super::{Class, PinRule, normalise, rule};
+use crate::schema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,17 +31,17 @@ pub struct Statements {
     #[schemars(length(max = 16))]
     pub counts: Vec<StatementCount>,
     /// Whether statistics were reset between the readings: what was executed before that is missing.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
     /// Whether statements made way for others (`pg_stat_statements.max`): some calls are missing.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evicted: bool,
     /// Calls of statements whose text could not be read.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "schema::is_zero")]
     #[schemars(range(min = 0))]
     pub unread: i64,
     /// Calls of kinds that are not told.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "schema::is_zero")]
     #[schemars(range(min = 0))]
     pub left_out: i64,
 }
@@ -64,16 +65,6 @@ pub struct StatementCount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub text: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(it: &bool) -> bool {
-    !it
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(n: &i64) -> bool {
-    *n == 0
 }
 
 /// What was executed between two readings. Of a statement with several rows, of more than one role or database, the sum

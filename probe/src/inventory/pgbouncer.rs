@@ -1,7 +1,11 @@
 //! PgBouncer's own timers, from its console: the database `pgbouncer`.
 
-use super::{ask, connect, field, sort_out};
-use crate::{session::Observer, target::Endpoint, wire::Row};
+use super::{ask, connect, sort_out};
+use crate::{
+    session::Observer,
+    target::Endpoint,
+    wire::{Row, field},
+};
 use api::inventory::{PgBouncerTimers, Setting};
 use std::sync::Arc;
 

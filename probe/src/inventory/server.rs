@@ -1,11 +1,11 @@
 //! The database server's timers, as they hold for the probe's role and database.
 
-use super::{ask, connect, field, sort_out};
+use super::{ask, connect, sort_out};
 use crate::{
     clock::Clock,
     session::{Observer, Session},
     target::Endpoint,
-    wire::Row,
+    wire::{Row, field},
 };
 use api::inventory::{ArmInventory, DatabaseServer, Hop, Setting, TIMERS};
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 //! those of workers and tasks by their own.
 
 use super::questions::Readable;
-use crate::wire::Row;
+use crate::wire::{Row, field};
 use api::observed::State;
 
 /// One look.
@@ -95,10 +95,10 @@ impl Session {
             query_ms: number(row, 4),
             changed_ms: number(row, 5),
             transaction_ms: number(row, 6),
-            state: State::of(text(row, 7)),
-            wait: text(row, 8).map(str::to_owned),
-            address: text(row, 9).map(str::to_owned),
-            query: text(row, 10).unwrap_or_default().to_owned(),
+            state: State::of(field(row, 7)),
+            wait: field(row, 8).map(str::to_owned),
+            address: field(row, 9).map(str::to_owned),
+            query: field(row, 10).unwrap_or_default().to_owned(),
         })
     }
 }
@@ -106,11 +106,11 @@ impl Session {
 impl WorkerRow {
     pub(super) fn of(row: &Row) -> Option<Self> {
         Some(Self {
-            id: text(row, 0)?.to_owned(),
-            name: text(row, 1)?.to_owned(),
+            id: field(row, 0)?.to_owned(),
+            name: field(row, 1)?.to_owned(),
             beat_ms: number(row, 2)?,
             ttl_ms: number(row, 3),
-            version: text(row, 4).and_then(version),
+            version: field(row, 4).and_then(version),
             created_ms: number(row, 5),
         })
     }
@@ -118,15 +118,15 @@ impl WorkerRow {
 
 impl Task {
     pub(super) fn of(row: &Row) -> Option<Self> {
-        let id = text(row, 0)?.to_owned();
-        Some(Self { id, started_ms: number(row, 1), worker: text(row, 2).map(str::to_owned) })
+        let id = field(row, 0)?.to_owned();
+        Some(Self { id, started_ms: number(row, 1), worker: field(row, 2).map(str::to_owned) })
     }
 }
 
 impl Readable {
     /// Which columns may be read: rows of table and column.
     pub(super) fn of(rows: &[Row]) -> Self {
-        let column = |row: &Row| Some((text(row, 0)?.to_owned(), text(row, 1)?.to_owned()));
+        let column = |row: &Row| Some((field(row, 0)?.to_owned(), field(row, 1)?.to_owned()));
         Self(rows.iter().filter_map(column).collect())
     }
 }
@@ -137,10 +137,6 @@ fn version(text: &str) -> Option<String> {
     after.split_once('"').map(|(version, _)| version.to_owned())
 }
 
-pub(super) fn text(row: &Row, column: usize) -> Option<&str> {
-    row.get(column)?.as_deref()
-}
-
 pub(super) fn number(row: &Row, column: usize) -> Option<i64> {
-    text(row, column)?.parse().ok()
+    field(row, column)?.parse().ok()
 }

@@ -133,12 +133,8 @@ impl Watch {
             self.ended.push(life);
         }
         if self.ended.len() > 2 * KEPT {
-            // What is asked for last is what is told of them.
-            let mut observed =
-                Observed { lives: std::mem::take(&mut self.ended), ..Observed::default() };
-            observed.sort();
-            observed.lives.truncate(KEPT);
-            self.ended = observed.lives;
+            Life::sort(&mut self.ended);
+            self.ended.truncate(KEPT);
         }
         self.join();
         happened

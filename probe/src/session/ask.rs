@@ -3,10 +3,13 @@
 use super::{Kind, Session, Sign};
 use crate::{
     client::psycopg::Form,
-    close::Said,
+    close::{self, Said},
     wire::{Frame, Row},
 };
-use api::close_form::{MessageKind, ServerMessage};
+use api::{
+    close_form::{MessageKind, ServerMessage},
+    text,
+};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::{io, time::Duration};
@@ -82,6 +85,19 @@ impl Session {
         let answer = self.exchange(simple(sql), Duration::ZERO).await?;
         self.frames.keeps_rows = false;
         Ok(answer.refusal.map_or(Ok(answer.rows), Err))
+    }
+
+    /// The same, in words for a report: the rows, or the refusal in their place.
+    ///
+    /// # Errors
+    /// How the session ended.
+    pub async fn answer(&mut self, sql: &str) -> Result<Result<Vec<Row>, String>, String> {
+        match self.rows(sql).await {
+            Ok(answer) => {
+                Ok(answer.map_err(|said| format!("{} {} {}", said.severity, said.code, said.text)))
+            }
+            Err(sign) => Err(text::form(&close::classify(self.drain(sign).await).form)),
+        }
     }
 
     /// Sends messages, the last of which is answered by ReadyForQuery.
