@@ -108,6 +108,8 @@ async fn each_way_for_a_worker_to_die_is_told_apart() {
 
     // Two tasks: one ends, the other's connection is cut while it is silent.
     let ends = pulp.wait_running(&pulp.dispatch(Task::Silent, 6.0));
+    // A session is joined to its task by when both began: of two that began between two looks none is judged.
+    sleep(Duration::from_secs(1));
     let cut = pulp.wait_running(&pulp.dispatch(Task::Silent, 30.0));
     sleep(SOME_BEATS);
     assert_eq!(pulp.wait_task(&ends.task), "completed");
@@ -210,12 +212,19 @@ fn server(settings: &str) -> Postgres {
 async fn what_a_role_may_not_see_is_said() {
     let postgres = server("");
     postgres.role("watcher", "w4tch");
-    let held = watch(&postgres, watched("postgres"));
+    let config_map = Some("pulp-settings".to_owned());
+    let held = watch(&postgres, Watched { config_map, ..watched("postgres") });
     session(&postgres, 1).report().await;
     sleep(Duration::from_secs(1));
     let (_, observed) = report(held).await;
     let missing = observed.missing.join("\n");
-    for words in ["GRANT pg_monitor", "core_appstatus", "core_task", "pg_stat_statements"] {
+    for words in [
+        "GRANT pg_monitor",
+        "core_appstatus",
+        "core_task",
+        "pg_stat_statements",
+        "ConfigMap pulp-settings",
+    ] {
         assert!(missing.contains(words), "{missing}");
     }
     assert_eq!(observed.count(Role::Other, Fate::Unknown), 1, "that it went is seen all the same");

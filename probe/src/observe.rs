@@ -71,6 +71,9 @@ struct State {
     times: VecDeque<i64>,
     /// What ended the last connection before its time.
     interrupted: Option<String>,
+    /// That Pulp's settings are not there.
+    no_settings: Option<String>,
+    /// What may not be read, as far as the last connection knows.
     missing: Vec<String>,
     facts: Vec<Fact>,
     rights: Rights,
@@ -98,7 +101,7 @@ impl Watcher {
         if let Some(name) = &watched.config_map {
             let keys = mounts.config_map(name);
             if keys.is_empty() {
-                state.miss(text::observe_no_config_map(name));
+                state.no_settings = Some(text::observe_no_config_map(name));
             }
             let seen = format!("ConfigMap {name}");
             state.facts =
@@ -249,7 +252,12 @@ impl Watcher {
             interval_ms: i64::try_from(self.watched.interval_ms).unwrap_or(i64::MAX),
             first_look: state.first.map(|first| self.clock.at(first)),
             last_look: state.last.map(|last| self.clock.at(last)),
-            missing: state.interrupted.iter().chain(&state.missing).cloned().collect(),
+            missing: [&state.interrupted, &state.no_settings]
+                .into_iter()
+                .flatten()
+                .chain(&state.missing)
+                .cloned()
+                .collect(),
             statements: state.statements.clone(),
             ..state.watch.observed()
         };
