@@ -84,6 +84,13 @@ impl Holding {
         holding
     }
 
+    /// Under another name: runs of the same one listen to each other.
+    #[must_use]
+    pub fn name(mut self, run: &str) -> Self {
+        run.clone_into(&mut self.settings.run);
+        self
+    }
+
     /// In another database.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {

@@ -44,8 +44,9 @@ async fn a_connection_is_deaf_if_only_its_sender_hears() {
         (transaction.port, None, Deaf),
         (transaction.port, Some(postgres.port), Deaf),
     ];
-    let held = cases.map(|(target, control, _)| {
-        let held = holding(target).connections(LANES).pattern(Pattern::Listen).duration(ms(1500));
+    let held = cases.map(|(target, control, outcome)| {
+        let held = holding(target).name(&format!("{outcome:?}-{target}-{}", control.is_some()));
+        let held = held.connections(LANES).pattern(Pattern::Listen).duration(ms(1500));
         control.into_iter().fold(held, |held, control| held.control(control)).run()
     });
     for (report, (_, control, outcome)) in join_all(held).await.iter().zip(cases) {
@@ -107,8 +108,8 @@ async fn a_listener_whose_flow_is_lost_is_cut_and_not_deaf() {
     let faults = [(Fault::Forget, CloseWord::RstOnWrite), (Fault::BlackHole, CloseWord::TimedOut)];
     let held = faults.map(async |(fault, word)| {
         let relay = Relay::start(postgres.port).await;
-        let held = holding(relay.port).control(postgres.port).pattern(NOTIFY).duration(ms(3000));
-        let held = held.start();
+        let held = holding(relay.port).name(&format!("{fault:?}")).control(postgres.port);
+        let held = held.pattern(NOTIFY).duration(ms(3000)).start();
         sleep(ms(1500)).await;
         let truth = done(|| relay.fault(fault));
         let report = held.report().await;
