@@ -7,8 +7,8 @@ const NOTHING_PINS: &str = "None of the statements that were seen between the tw
 AWS's published list. What functions and procedures set inside is not in it: the proxy does not notice it either. Prepared \
 statements of the protocol are not: since November 2023 they don't pin.";
 /// Whose statements these are.
-const WHOSE: &str = "Whoever is connected to the database counts: the probe's own connections too, and what a proxy or a \
-pool sends by itself, its initialization query and its resets.";
+const WHOSE: &str = "Whatever ran under that role in that database counts, the probe's own connections too if they use it, \
+and what a proxy or a pool sends for it by itself: its initialization query, its resets.";
 /// Calls are missing.
 const RESET: &str =
     "The statistics were reset between the two readings: what was executed before that is missing.";
