@@ -51,8 +51,10 @@ pub struct Observed {
     pub addresses: i32,
     /// How many lives were seen in all.
     pub lives_seen: i32,
-    /// How many of them went on when it last looked.
-    pub alive: i32,
+    /// Those of them that went on when it last looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub alive: Vec<AliveCount>,
     /// When the server was started anew meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::times")]
@@ -116,6 +118,16 @@ pub struct FateCount {
     pub silence: Spread,
 }
 
+/// Lives that went on when the watcher last looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AliveCount {
+    /// What they are.
+    pub role: Role,
+    /// How long they had lived by then: at least so long will they have lived.
+    pub lived: Spread,
+}
+
 /// Lives of one kind.
 #[derive(Clone, Debug)]
 pub struct Part<'a> {
@@ -123,7 +135,9 @@ pub struct Part<'a> {
     pub role: Role,
     /// How many.
     pub n: i32,
-    /// How many of them were cut, as far as that is known.
+    /// Of how many it is known whether they were cut.
+    pub conclusive: i32,
+    /// How many of them were cut.
     pub cut: i32,
     /// The shortest life of those, in milliseconds.
     pub first_cut_ms: Option<i64>,
@@ -153,16 +167,17 @@ impl Observed {
         let part = |role| {
             let ended: Vec<_> = self.fates.iter().filter(|count| count.role == role).collect();
             let cut = || ended.iter().filter(|count| count.fate.is_cut());
-            let alive = self.lives.iter().filter(|life| life.role == role && life.end.is_none());
-            let until = self.last_look.map_or(0, Timestamp::as_millisecond);
-            let ages = alive.clone().map(|life| until - life.born.as_millisecond());
+            let alive = self.alive.iter().find(|count| count.role == role).map(|count| count.lived);
             let gone: i32 = ended.iter().map(|count| count.lived.n).sum();
+            let n = gone.saturating_add(alive.map_or(0, |lived| lived.n));
+            let lived = ended.iter().map(|count| count.lived).chain(alive);
             Part {
                 role,
-                n: gone.saturating_add(i32::try_from(alive.count()).unwrap_or(i32::MAX)),
+                n,
+                conclusive: n - self.count(role, Fate::Unknown),
                 cut: cut().map(|count| count.lived.n).sum(),
                 first_cut_ms: cut().map(|count| count.lived.min_ms).min(),
-                longest_ms: ended.iter().map(|count| count.lived.max_ms).chain(ages).max(),
+                longest_ms: lived.map(|lived| lived.max_ms).max(),
                 ended,
             }
         };
@@ -174,6 +189,12 @@ impl Observed {
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         self.cost.looks > 1 && self.lives_seen > 0
+    }
+
+    /// How many sessions went on when it last looked.
+    #[must_use]
+    pub fn going_on(&self) -> i32 {
+        self.alive.iter().map(|count| count.lived.n).sum()
     }
 
     /// How many sessions were cut, as far as that is known.
@@ -199,6 +220,7 @@ impl Observed {
         self.missing.truncate(6);
         self.missing.iter_mut().for_each(|text| shorten(text, 200));
         self.restarts.truncate(8);
+        self.alive.truncate(3);
         self.fates.truncate(24);
         self.lives.truncate(64);
         self.lives.iter_mut().for_each(Life::bound);
@@ -206,5 +228,36 @@ impl Observed {
         self.workers.iter_mut().for_each(Worker::bound);
         self.facts.truncate(16);
         self.facts.iter_mut().for_each(Fact::bound);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_live_on_count_though_few_are_told_and_of_an_end_that_nobody_knows_nothing_is_said()
+    {
+        let spread = |ms: &[i64]| Spread::of(ms.to_vec()).expect("some");
+        let count = |role, fate, lived: &[i64]| FateCount {
+            role,
+            fate,
+            lived: spread(lived),
+            silence: spread(lived),
+        };
+        let observed = Observed {
+            alive: vec![AliveCount { role: Role::Main, lived: spread(&[5_000, 70_000]) }],
+            fates: vec![
+                count(Role::Main, Fate::CutIdle, &[60_000]),
+                count(Role::Main, Fate::Unknown, &[1_000, 1_000]),
+                count(Role::Other, Fate::Unknown, &[9_000]),
+            ],
+            ..Observed::default()
+        };
+        let parts = observed.parts();
+        let told = |part: &Part<'_>| (part.role, part.n, part.conclusive, part.cut);
+        let told: Vec<_> = parts.iter().map(told).collect();
+        assert_eq!(told, [(Role::Main, 5, 3, 1), (Role::Other, 1, 0, 0)]);
+        assert_eq!((parts[0].first_cut_ms, parts[0].longest_ms), (Some(60_000), Some(70_000)));
     }
 }

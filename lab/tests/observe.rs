@@ -241,7 +241,11 @@ async fn a_watcher_that_is_cut_looks_on_and_says_what_it_missed() {
     sleep(Duration::from_secs(3));
     let (_, observed) = report(held).await;
     client.report().await;
-    assert_eq!((observed.lives_seen, observed.alive), (1, 1), "the same session: {observed:?}");
+    assert_eq!(
+        (observed.lives_seen, observed.going_on()),
+        (1, 1),
+        "the same session: {observed:?}"
+    );
     assert_eq!(observed.cost.failed, 1);
     assert!(observed.cost.longest_gap_ms >= 1_000, "{:?}", observed.cost);
     assert!(observed.missing[0].contains("57P01"), "{:?}", observed.missing);

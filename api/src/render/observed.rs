@@ -73,7 +73,7 @@ fn watched(story: &Story<'_>, observed: &Observed, user: Option<&str>) -> Vec<St
         format!(
             "Sessions{role}: {} seen, {} of them still there at the end, from {} addresses{}",
             observed.lives_seen,
-            observed.alive,
+            observed.going_on(),
             observed.addresses,
             when.unwrap_or_default()
         ),

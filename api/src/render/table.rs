@@ -85,10 +85,7 @@ fn rows(workload: &WorkloadResult, duration: &str, pinned: &str) -> Vec<[String;
     let observed = workload.report.as_ref().and_then(|report| report.observed.as_ref());
     for part in observed.iter().flat_map(|observed| observed.parts()) {
         let name = format!("{}: {}", workload.workload, text::session_role(part.role));
-        let disconnect = match part.cut {
-            0 => format!("no (0 of {})", part.n),
-            cut => format!("yes ({cut} of {})", part.n),
-        };
+        let disconnect = cut_of(part.cut, part.conclusive);
         let longest = part.longest_ms.map(|min_ms| Lifetime { min_ms, max_ms: None });
         let when = part.first_cut_ms.map(text::mmss);
         let when = when.or_else(|| longest.as_ref().map(text::lifetime)).unwrap_or_default();
@@ -126,8 +123,11 @@ fn remarks_on(workload: &WorkloadResult, named: Option<&WorkloadSettings>) -> Ve
 }
 
 pub(super) fn disconnects(arm: &ArmReport) -> String {
-    let counts = &arm.counts;
-    match (counts.disconnected, counts.conclusive()) {
+    cut_of(arm.counts.disconnected, arm.counts.conclusive())
+}
+
+fn cut_of(cut: i32, conclusive: i32) -> String {
+    match (cut, conclusive) {
         (_, 0) => "unknown".to_owned(),
         (0, n) => format!("no (0 of {n})"),
         (cut, n) => format!("yes ({cut} of {n})"),

@@ -146,7 +146,8 @@ fn a_worker_is_known_by_its_beats_and_cut_if_its_row_stays() {
     assert_eq!(scene.fate(), (Role::Main, Fate::CutIdle, Some("two@host")));
     let end = scene.ended()[0].end.unwrap();
     assert_eq!(end.before.as_millisecond() - end.after.as_millisecond(), 1000, "between two looks");
-    assert_eq!(scene.watch.observed().alive, 1);
+    let alive = scene.watch.observed().alive;
+    assert_eq!((alive.len(), alive[0].role, alive[0].lived.n), (1, Role::Main, 1), "{alive:?}");
 }
 
 #[test]
@@ -230,7 +231,7 @@ fn a_poolers_session_has_one_life_for_each_of_its_clients() {
     scene.asks(21, "DISCARD ALL");
     scene.look();
     assert_eq!(scene.fate(), (Role::Task, Fate::TaskEnded, Some("one@host")));
-    assert_eq!(scene.watch.observed().alive, 2, "an empty session is nobody's");
+    assert_eq!(scene.watch.observed().going_on(), 2, "an empty session is nobody's");
     scene.wait(10, &[(11, "one"), (12, "two")]);
     scene.asks(21, "SELECT 1");
     scene.look();

@@ -8,7 +8,8 @@ use super::{
 use api::{
     lifetime::Spread,
     observed::{
-        Evidence, Fact, Fate, FateCount, Life, LifeEnd, Observed, Role, RowSeen, TaskSeen, Worker,
+        AliveCount, Evidence, Fact, Fate, FateCount, Life, LifeEnd, Observed, Role, RowSeen,
+        TaskSeen, Worker,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -305,6 +306,11 @@ impl Watch {
             Some(tenant.life(&track.seen, self.name_of(tenant).as_deref(), at_ms, None))
         });
         let alive: Vec<Life> = alive.collect();
+        let ages = |role| {
+            let of_role = alive.iter().filter(move |life| life.role == role);
+            Spread::of(of_role.map(|life| at_ms - life.born.as_millisecond()).collect())
+        };
+        let of_role = |role| Some(AliveCount { role, lived: ages(role)? });
         let present = self.workers.values().filter(|worker| worker.gone.is_none());
         let fates = self.fates.iter().filter_map(|((role, fate), (lived, silent))| {
             Some(FateCount {
@@ -317,7 +323,7 @@ impl Watch {
         let mut observed = Observed {
             addresses: i32::try_from(self.addresses.len()).unwrap_or(i32::MAX),
             lives_seen: self.lives,
-            alive: i32::try_from(alive.len()).unwrap_or(i32::MAX),
+            alive: [Role::Main, Role::Task, Role::Other].into_iter().filter_map(of_role).collect(),
             restarts: self.restarts.iter().map(|ms| time(*ms)).collect(),
             fates: fates.collect(),
             lives: self.ended.iter().cloned().chain(alive).collect(),
