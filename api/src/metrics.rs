@@ -79,6 +79,12 @@ metrics! { LAST_RUN, "Of the last run that ended, from its status: there again a
     LAST_RUN_FINDINGS "connectionprobe_last_run_findings" Gauge
         &["probe_namespace", "probe", "arm", "cause", "confidence"],
         "Connections that a finding of the last run explains, by its cause and confidence: docs/findings.md.";
+    LAST_RUN_SESSIONS "connectionprobe_last_run_sessions" Gauge
+        &["probe_namespace", "probe", "workload", "role", "fate"],
+        "Sessions of real workers that the last run watched, by what they were and what became of them: docs/observe.md. The fate of those that went on is Alive.";
+    LAST_RUN_SESSION_LIFETIME "connectionprobe_last_run_session_lifetime_seconds" Gauge
+        &["probe_namespace", "probe", "workload", "role", "fate", "stat"],
+        "How long they lived: min, median, max. Those whose fate is Alive, at least so long.";
     LAST_RUN_RESULT "connectionprobe_last_run_result" Gauge &["probe_namespace", "probe", "result"],
         "1 for the result of the last run: Measured, PartlyConclusive, Inconclusive, ConnectFailed, Superseded.";
     LAST_RUN_NUMBER "connectionprobe_last_run_number" Gauge PROBE, "Its number.";

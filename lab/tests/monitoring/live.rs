@@ -18,7 +18,7 @@ use std::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Both paths, one of which ends idle clients after 20 seconds: first the target, then the control. The ladder's timer
-/// lies between two of its rungs. `refused` asks for a database that is not there. `timed` runs every minute.
+/// lies between two of its rungs. What `workers` watches are the probe's own connections. `refused` asks for a database that is not there. `timed` runs every minute.
 const PROBES: &str = "
 apiVersion: probes.pulpproject.org/v1alpha1
 kind: ConnectionProbe
@@ -33,6 +33,7 @@ spec:
   - { name: idle, idle: {} }
   - { name: beat, heartbeat: { interval: 5s } }
   - { name: ladder, idleLadder: { rungs: [5s, 10s, 26s] } }
+  - { name: workers, observe: { user: pulp } }
 ---
 apiVersion: probes.pulpproject.org/v1alpha1
 kind: ConnectionProbe
@@ -136,6 +137,9 @@ fn the_numbers_are_those_of_the_runs(ns: &Namespace, prometheus: &Prometheus) {
     assert_eq!(only("expectations_met", "probe=\"cut\""), 0.0);
     let explained = only("last_run_findings", "probe=\"cut\", cause=\"PoolerIdleTimeout\"");
     assert_eq!(explained, 4.0, "what was idle, and the ladder's last rung");
+    let watched = of("last_run_sessions", "probe=\"cut\", role=\"Other\"");
+    let n: f64 = watched.iter().map(|(_, n)| n).sum();
+    assert!(n >= 4.0, "the control's idle connections, and those that beat: {watched:?}");
     assert_eq!(only("stalled", "probe=\"refused\""), 1.0);
     assert_eq!(only("suspended", "probe=\"suspended\""), 1.0);
 

@@ -7,18 +7,24 @@ use super::{
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
     conditions,
+    lifetime::Spread,
     metrics::{
         EXPECTATIONS_MET, LAST_MEASURED, LAST_RUN_CONNECTIONS, LAST_RUN_END, LAST_RUN_ENDINGS,
         LAST_RUN_FINDINGS, LAST_RUN_FIRST_CUT, LAST_RUN_LIFETIME, LAST_RUN_NUMBER, LAST_RUN_RESULT,
-        LAST_RUN_SILENCE, LAST_RUN_START, LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS,
-        RUN_EXPECTED_END, RUN_START, SCHEDULE_LAST, SCHEDULE_NEXT, STALLED, STATE, SUSPENDED,
+        LAST_RUN_SESSION_LIFETIME, LAST_RUN_SESSIONS, LAST_RUN_SILENCE, LAST_RUN_START,
+        LAST_RUN_SURVIVED, RUN_ACTIVE, RUN_CUT_WORKLOADS, RUN_EXPECTED_END, RUN_START,
+        SCHEDULE_LAST, SCHEDULE_NEXT, STALLED, STATE, SUSPENDED,
     },
+    observed::Observed,
     report::{Arm, ArmReport, Outcome},
     text,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use std::{collections::BTreeMap, sync::Arc};
+
+/// What is said of a session that went on, in place of a fate.
+const ALIVE: &str = "Alive";
 
 type Run<'a> = (&'a ConnectionProbeRun, &'a ConnectionProbeRunStatus);
 
@@ -90,6 +96,12 @@ fn of_last_run(
     {
         time.iter().for_each(|time| sheet.set(metric, &id, timestamp(time)));
     }
+    for workload in &status.workloads {
+        let observed = workload.report.as_ref().and_then(|report| report.observed.as_ref());
+        observed
+            .iter()
+            .for_each(|seen| of_sessions(sheet, [namespace, name, &workload.workload], seen));
+    }
     for arm in [Arm::Target, Arm::Control] {
         for (workload, report) in status.arms(arm) {
             of_arm(sheet, [namespace, name, workload, arm.as_str()], report);
@@ -117,10 +129,8 @@ fn of_arm(sheet: &mut Sheet, id: [&str; 4], report: &ArmReport) {
     for (outcome, n) in report.counts.by_outcome() {
         sheet.set(&LAST_RUN_CONNECTIONS, &with(outcome.as_str()), f64::from(n));
     }
-    if let Some(cut) = report.cut_lifetime {
-        for (stat, ms) in [("min", cut.min_ms), ("median", cut.median_ms), ("max", cut.max_ms)] {
-            sheet.set(&LAST_RUN_LIFETIME, &with(stat), seconds(ms));
-        }
+    for (stat, value) in report.cut_lifetime.iter().flat_map(stats) {
+        sheet.set(&LAST_RUN_LIFETIME, &with(stat), value);
     }
     if let Some(ms) = text::survivors(report) {
         sheet.set(&LAST_RUN_SURVIVED, &id, seconds(ms));
@@ -136,6 +146,27 @@ fn of_arm(sheet: &mut Sheet, id: [&str; 4], report: &ArmReport) {
     for (rung, ms) in [("survived", longest), ("cut", shortest)] {
         ms.iter().for_each(|ms| sheet.set(&LAST_RUN_SILENCE, &with(rung), seconds(*ms)));
     }
+}
+
+fn of_sessions(sheet: &mut Sheet, id: [&str; 3], observed: &Observed) {
+    let [namespace, name, workload] = id;
+    let ended = observed.fates.iter().map(|count| (count.role, count.fate.as_str(), &count.lived));
+    let alive = observed.alive.iter().map(|count| (count.role, ALIVE, &count.lived));
+    for (role, fate, lived) in ended.chain(alive) {
+        let role = role.as_str();
+        let labels = [namespace, name, workload, role, fate];
+        sheet.set(&LAST_RUN_SESSIONS, &labels, f64::from(lived.n));
+        for (stat, value) in stats(lived) {
+            let labels = [namespace, name, workload, role, fate, stat];
+            sheet.set(&LAST_RUN_SESSION_LIFETIME, &labels, value);
+        }
+    }
+}
+
+/// Lifetimes in seconds, and what each is.
+fn stats(lived: &Spread) -> [(&'static str, f64); 3] {
+    [("min", lived.min_ms), ("median", lived.median_ms), ("max", lived.max_ms)]
+        .map(|(stat, ms)| (stat, seconds(ms)))
 }
 
 /// How many ends looked alike, of those that are no survivors: outcome, form, SQLSTATE.

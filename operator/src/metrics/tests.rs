@@ -106,6 +106,15 @@ fn report(workload: &str) -> Value {
                 { "silenceMs": 960_000, "cut": 2, "survived": 0 },
             ],
         }],
+        "observed": {
+            "arm": "Target", "intervalMs": 1_000, "addresses": 1, "livesSeen": 3,
+            "cost": { "looks": 3_600, "longestGapMs": 1_020, "queries": 10_900 },
+            "fates": [{
+                "role": "Task", "fate": "CutIdle", "lived": spread(1, 2_400_000, 2_400_000, 2_400_000),
+                "silence": spread(1, 2_399_000, 2_399_000, 2_399_000),
+            }],
+            "alive": [{ "role": "Main", "lived": spread(2, 3_590_000, 3_590_000, 7_200_000) }],
+        },
     })
 }
 
