@@ -1,7 +1,7 @@
 //! Who closed a connection, and how, from what the kernel counted until the end.
 //!
 //! A process lets go within milliseconds of an end, and so most ends lie between two looks. What is left is how the
-//! last figures differ from those of the last look. Each rule is one that was measured (Linux 6.18): `lab/tests/sockets.rs`
+//! last figures differ from those of the last look. Each rule is one that was measured (Linux 6.18): `lab/tests/sockets/main.rs`
 //! does it again, and what no rule covers is `Unknown`.
 
 use super::seen::Info;
