@@ -59,9 +59,9 @@ pub enum RowSeen {
     Unknown,
     /// It stayed.
     Stayed,
-    /// It went, and with it or right after it the session, which did nothing in between.
+    /// It went, and with it or right after it the session, whose last deed that may have been.
     WentTogether,
-    /// It went, and the session lived on for a while.
+    /// It went, and the session lived on: it had no part in it, or did something afterwards.
     WentBefore,
 }
 

@@ -159,8 +159,9 @@ fn a_worker_that_takes_its_row_along_left_by_itself() {
     assert_eq!(scene.fate(), (Role::Main, Fate::Left, Some("one@host")));
     // Its process may take a moment longer.
     let mut scene = two_workers();
+    scene.asks(11, "DELETE FROM core_appstatus WHERE pulp_id = $1");
     scene.workers.retain(|row| row.id != "one");
-    scene.look();
+    scene.wait(2, &[]);
     scene.closes(11);
     scene.look();
     assert_eq!(scene.fate().1, Fate::Left);
@@ -178,6 +179,13 @@ fn a_worker_whose_row_was_deleted_lives_until_its_next_beat() {
     let gone =
         scene.told.iter().any(|it| matches!(it, Happened::WorkerGone(w) if w.name == "one@host"));
     assert!(gone);
+    // Its next beat, and its end, may lie between two looks.
+    let mut scene = two_workers();
+    scene.workers.retain(|row| row.id != "one");
+    scene.wait(2, &[]);
+    scene.closes(11);
+    scene.look();
+    assert_eq!(scene.fate().1, Fate::RowDeleted, "it did nothing when its row went");
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl Watch {
                 silence_ms: tenant.silence_ms(seen.state, at_ms),
                 restarted,
                 reset,
-                row: self.row_of(&tenant, at_ms),
+                row: self.row_of(&tenant, looked_ms, at_ms),
                 task: self.task_of(&tenant),
             };
             let end = LifeEnd {
@@ -256,16 +256,19 @@ impl Watch {
         self.tracks.iter().filter_map(|(key, track)| Some((*key, track.tenant.as_ref()?)))
     }
 
-    /// What became of the row of a client's worker, who is missed now.
-    fn row_of(&self, tenant: &Tenant, at_ms: i64) -> RowSeen {
+    /// What became of the row of a client's worker, who was seen last at `looked_ms` and is missed now.
+    fn row_of(&self, tenant: &Tenant, looked_ms: i64, at_ms: i64) -> RowSeen {
         let row = tenant.worker.as_ref().and_then(|(id, _)| self.workers.get(id));
         let Some(row) = row else { return RowSeen::Unknown };
         let Some((after, before)) = row.gone else { return RowSeen::Stayed };
         // Others delete the row of a worker that has not beaten for longer than its time to live.
         let was_stale = row.row.ttl_ms.is_some_and(|ttl| after - row.row.beat_ms > ttl);
-        // Who leaves in order deletes his row last; who finds it deleted tried to beat afterwards.
+        // Who leaves in order deletes his row last. Who was still there afterwards and had done nothing when it went has
+        // not deleted it; who finds it deleted tries to beat. (A look asks for the rows after the sessions: only the
+        // next one shows who did it.)
+        let idle_meanwhile = looked_ms > before && tenant.active_ms() < after;
         let is_last_deed = tenant.active_ms() <= before && at_ms - before <= EXIT_MS;
-        match is_last_deed && !was_stale {
+        match is_last_deed && !idle_meanwhile && !was_stale {
             true => RowSeen::WentTogether,
             false => RowSeen::WentBefore,
         }
