@@ -34,8 +34,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 const USER: &str = "bench";
 const PASSWORD: &str = "of-the-bench";
 const CONNECTED: &str = r#""event":"connected""#;
-/// All clients share few servers.
-const POOL: &str = "pool_mode = transaction\ndefault_pool_size = 5\nmax_client_conn = 12000\n\
+/// All clients share few servers. PgBouncer lets 128 of them wait for its accept by itself; the others would be answered
+/// with SYN cookies, and reset if the queue is still full when they acknowledge.
+const POOL: &str = "pool_mode = transaction\ndefault_pool_size = 5\nmax_client_conn = 12000\nlisten_backlog = 4096\n\
 log_connections = 0\nlog_disconnections = 0\n";
 
 /// What a process that holds connections costs.
