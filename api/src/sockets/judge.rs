@@ -15,11 +15,11 @@ pub struct SilentTasks {
     pub silence_ms: Option<(i64, i64)>,
     /// How far apart they were closed by three clocks. Absent: fewer than two were.
     pub spread: Option<Spread>,
-    /// The longest silence that a task's connection outlived, in milliseconds.
-    pub survived_ms: i64,
+    /// The longest silence that a task's connection outlived, in milliseconds. Absent: none is known to have.
+    pub survived_ms: Option<i64>,
     /// Main connections that something other than the worker ended.
     pub main_cut: i64,
-    /// Main connections.
+    /// Main connections of which it is known what became.
     pub main: i64,
     /// What that says.
     pub verdict: Verdict,
@@ -76,9 +76,11 @@ pub fn silent_tasks(reports: &[SocketsReport]) -> SilentTasks {
     let least = silences().map(|(least, _)| least).min();
     let most = silences().map(|(_, most)| most).max();
     let of = of_role(Role::Task).filter(|life| life.longest_silence_ms >= least.unwrap_or(0));
-    let survivors = of_role(Role::Task).filter(|life| Fate::of(life) != Fate::CutIdle);
+    // A silence that ended in anything else may be what ended it.
+    let outlived = |life: &&SocketLife| matches!(Fate::of(life), Fate::There | Fate::Left);
+    let survivors = of_role(Role::Task).filter(outlived);
     let (main, main_cut) = (
-        of_role(Role::Main).count(),
+        of_role(Role::Main).filter(|life| Fate::of(life) != Fate::Unknown).count(),
         of_role(Role::Main).filter(|life| Fate::of(life).is_cut()).count(),
     );
     let verdict = match (cut.len(), main, main_cut) {
@@ -93,7 +95,7 @@ pub fn silent_tasks(reports: &[SocketsReport]) -> SilentTasks {
         of: count(of.count()),
         silence_ms: least.zip(most),
         spread: spread(&cut),
-        survived_ms: survivors.map(|life| life.longest_silence_ms).max().unwrap_or(0),
+        survived_ms: survivors.map(|life| life.longest_silence_ms).max(),
         main_cut: count(main_cut),
         main: count(main),
         verdict,
@@ -107,13 +109,15 @@ pub fn leavers(reports: &[SocketsReport]) -> Leavers {
         count(all(reports).filter(|life| life.role == Role::Main && is(Fate::of(life))).count())
     };
     let (left, cut) = (n(|fate| fate == Fate::Left), n(Fate::is_cut));
+    let unknown = n(|fate| fate == Fate::Unknown);
     Leavers {
         left,
         cut,
-        unknown: n(|fate| fate == Fate::Unknown),
+        unknown,
         there: n(|fate| fate == Fate::There),
         verdict: match (left, cut) {
             (0, 0) => Verdict::Open,
+            (_, 0) if unknown > 0 => Verdict::Open,
             (_, 0) => Verdict::Supported,
             (0, _) => Verdict::Against,
             _ => Verdict::Mixed,

@@ -98,7 +98,7 @@ pub fn silent_tasks(seen: &SilentTasks) -> String {
     let SilentTasks { cut, of, main, main_cut, survived_ms, .. } = *seen;
     let claim = "A task's silent connection is cut, the heartbeating one is not";
     let mains = match (main_cut, main) {
-        (_, 0) => "no connection beat, so that tasks' are not known".to_owned(),
+        (_, 0) => "of none that beat it is known what became".to_owned(),
         (0, 1) => "the one that beats was not".to_owned(),
         (0, n) => format!("{n} of {n} that beat were not"),
         (cut, n) => format!("{cut} of {n} that beat were cut, too"),
@@ -109,11 +109,14 @@ pub fn silent_tasks(seen: &SilentTasks) -> String {
             range(span)
         ),
         (None, 0) => "no connection of a task was seen".to_owned(),
-        (None, _) => format!(
-            "none of {of} connections of tasks was closed by the peer while idle; the longest silence that one outlived \
-             was {}",
-            precisely(survived_ms)
-        ),
+        (None, _) => {
+            let outlived = survived_ms
+                .map(|ms| format!("; the longest silence that one outlived was {}", precisely(ms)));
+            format!(
+                "none of {of} connections of tasks is known to have been closed by the peer while idle{}",
+                outlived.unwrap_or_default()
+            )
+        }
     };
     let rest = match seen.spread {
         Some(spread) => apart(&spread),

@@ -294,6 +294,14 @@ impl Life {
         }
     }
 
+    /// Nobody looks any more: what became of one that was missed just now, the kernel has not told yet.
+    pub(super) fn unwatched(mut self) -> Self {
+        if let (Some(missed_ms), None) = (self.missed_ms, self.end) {
+            self.end = Some(self.vanished(missed_ms, false));
+        }
+        self
+    }
+
     /// What is to be told of it at a moment.
     pub(super) fn told(&self, now_ms: i64) -> SocketLife {
         let until = self.end.map_or(now_ms, |end| end.at.before.as_millisecond());

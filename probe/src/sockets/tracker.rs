@@ -131,7 +131,8 @@ impl Tracker {
     #[must_use]
     pub fn end(self) -> (Vec<SocketLife>, i64, Option<Late>) {
         let until = self.last.map_or(0, |last| last.answered_ms);
-        let alive = self.lives.into_values().map(|life| (life.number, life.told(until)));
+        let alive = self.lives.into_values().map(Life::unwatched);
+        let alive = alive.map(|life| (life.number, life.told(until)));
         let mut all: Vec<_> = self.ended.into_iter().chain(alive).collect();
         all.sort_by_key(|(number, _)| *number);
         (all.into_iter().map(|(_, life)| life).collect(), self.untold, self.late)

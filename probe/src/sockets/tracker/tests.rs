@@ -196,6 +196,14 @@ fn what_the_kernel_could_not_tell_is_not_taken_for_a_reset() {
 }
 
 #[test]
+fn one_that_the_last_look_missed_is_not_told_as_there() {
+    let mut story = Story::new(Noticed::Events);
+    story.look(0, &[]).look(250, &[seen(1, 100)]).look(500, &[]);
+    let end = story.its_end();
+    assert_eq!((end.closed_by, end.form), (ClosedBy::Unknown, Form::Unknown));
+}
+
+#[test]
 fn one_that_comes_and_goes_between_two_looks() {
     let mut story = Story::new(Noticed::Events);
     let gone = with(seen(1, 20), State::Gone, |info| info.acked = 102);
