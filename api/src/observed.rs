@@ -191,6 +191,12 @@ impl Observed {
         self.cost.looks > 1 && self.lives_seen > 0
     }
 
+    /// Of how many sessions it is known whether they were cut.
+    #[must_use]
+    pub fn conclusive(&self) -> i32 {
+        self.parts().iter().map(|part| part.conclusive).sum()
+    }
+
     /// How many sessions went on when it last looked.
     #[must_use]
     pub fn going_on(&self) -> i32 {

@@ -251,6 +251,22 @@ async fn a_watcher_that_is_cut_looks_on_and_says_what_it_missed() {
     assert!(observed.missing[0].contains("57P01"), "{:?}", observed.missing);
 }
 
+/// The first process of the server stays, and all others are started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_of_the_server_that_is_killed_is_a_restart_for_all() {
+    let postgres = server("");
+    let held = watch(&postgres, watched("postgres"));
+    let (one, other) = (session(&postgres, 60), session(&postgres, 60));
+    sleep(Duration::from_secs(2));
+    let pid = format!("SELECT min(pid) FROM pg_stat_activity WHERE usename = '{USER}'");
+    postgres.signal_backend(postgres.sql(&pid).parse().unwrap(), "KILL");
+    sleep(Duration::from_secs(4));
+    let (_, observed) = report(held).await;
+    assert_eq!(observed.count(Role::Other, Fate::ServerRestarted), 2, "{observed:?}");
+    assert_eq!(observed.restarts.len(), 1, "{observed:?}");
+    drop((one, other));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_that_pin_are_counted_and_their_literals_kept_out() {
     let postgres = server("shared_preload_libraries = 'pg_stat_statements'");

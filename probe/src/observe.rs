@@ -11,6 +11,7 @@ use crate::{
     wire::{Row, field},
 };
 use api::{
+    lifetime::ms,
     observed::{Fact, Observed, WatchCost, facts_of},
     pattern::Watched,
     report::Arm,
@@ -30,6 +31,7 @@ use watch::Watch;
 pub mod look;
 mod owner;
 mod questions;
+mod tally;
 mod track;
 pub mod watch;
 
@@ -171,24 +173,29 @@ impl Watcher {
         state: &mut State,
         sessions: &str,
     ) -> Result<Option<Look>, String> {
+        let asked = Instant::now();
         let rows = ask(session, &mut state.cost, sessions).await??;
         let Some(mut look) = Look::of(&rows) else { return Ok(None) };
-        if let Some(sql) = &state.rights.workers {
-            let rows = ask(session, &mut state.cost, sql).await?;
-            look.workers = rows.ok().map(|rows| rows.iter().filter_map(WorkerRow::of).collect());
-        }
-        if let Some(sql) = &state.rights.running {
-            let rows = ask(session, &mut state.cost, sql).await?;
-            let running: Option<Vec<Task>> =
-                rows.ok().map(|rows| rows.iter().filter_map(Task::of).collect());
-            let missed = running.as_ref().map(|running| state.watch.missed(running));
-            if let Some(missed) = missed.filter(|missed| !missed.is_empty()) {
-                let rows = ask(session, &mut state.cost, &questions::ended(&missed)).await?;
-                let over =
-                    |row: &Row| Some((field(row, 0)?.to_owned(), field(row, 1)? == "completed"));
-                look.ended = rows.iter().flatten().filter_map(over).collect();
+        if let Some(sql) = state.rights.workers.clone() {
+            match ask(session, &mut state.cost, &sql).await? {
+                Ok(rows) => look.workers = Some(rows.iter().filter_map(WorkerRow::of).collect()),
+                Err(why) => state.miss(text::observe_refused("workers' rows", &why)),
             }
-            look.running = running;
+            look.rows_ms = look.at_ms + ms(asked.elapsed());
+        }
+        if let Some(sql) = state.rights.running.clone() {
+            match ask(session, &mut state.cost, &sql).await? {
+                Ok(rows) => look.running = Some(rows.iter().filter_map(Task::of).collect()),
+                Err(why) => state.miss(text::observe_refused("running tasks", &why)),
+            }
+        }
+        let missed = look.running.as_ref().map(|running| state.watch.missed(running));
+        if let Some(missed) = missed.filter(|missed| !missed.is_empty()) {
+            let over = |row: &Row| Some((field(row, 0)?.to_owned(), field(row, 1)? == "completed"));
+            match ask(session, &mut state.cost, &questions::ended(&missed)).await? {
+                Ok(rows) => look.ended = rows.iter().filter_map(over).collect(),
+                Err(why) => state.miss(text::observe_refused("tasks that ended", &why)),
+            }
         }
         Ok(Some(look))
     }

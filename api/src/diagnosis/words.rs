@@ -243,16 +243,21 @@ pub(super) fn workers_too(n: i32) -> String {
     format!("{n} workers' own sessions went too: so it is not silence alone.")
 }
 
-/// Workers that left by themselves; of so many more the row had gone before.
+/// Workers that left by themselves, and those whose row had gone before.
 pub(super) fn workers_left(left: i32, deleted: i32) -> String {
-    let all = left + deleted;
-    let workers = if all == 1 { "worker" } else { "workers" };
-    match deleted {
-        0 => format!("{all} {workers} left by themselves, in order."),
-        n => format!(
-            "{all} {workers} left by themselves, {n} of them because the heartbeat row had been deleted."
-        ),
+    let workers = |n| if n == 1 { "worker" } else { "workers" };
+    let in_order = format!("{left} {} left in order", workers(left));
+    let after = format!("{deleted} {} went whose heartbeat row had been deleted", workers(deleted));
+    match (left, deleted) {
+        (_, 0) => format!("{in_order}."),
+        (0, _) => format!("{after}."),
+        _ => format!("{in_order}, {after}."),
     }
+}
+
+/// Why a row may have been deleted.
+pub(super) fn heartbeats_lost() -> &'static str {
+    "Also possible where a row was deleted: the worker's path or node was lost, so that its heartbeats no longer came."
 }
 
 /// Workers' own sessions went.
@@ -266,6 +271,11 @@ pub(super) fn workers_cut(n: i32, of: i32, lived_ms: i64) -> String {
 /// A process that was killed.
 pub(super) fn killed() -> &'static str {
     "Also possible: its process was killed, which the server can't tell from a cut; kubectl cprobe watch-workers can."
+}
+
+/// A session that is not a task's.
+pub(super) fn of_the_api() -> &'static str {
+    "Also possible: it is one that Pulp's API opened as the task began, and let go after CONN_MAX_AGE. Its address tells."
 }
 
 /// What the probe's own connections went through meanwhile.

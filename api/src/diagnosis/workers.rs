@@ -49,7 +49,8 @@ impl Watched<'_> {
         let cut = self.observed.fates(Role::Task, Fate::CutIdle)?;
         let alike =
             cut.silence.max_ms - cut.silence.min_ms <= SPREAD_MS.max(cut.silence.min_ms / 10);
-        let spared = self.observed.fates(Role::Main, Fate::CutIdle).is_none();
+        let workers = self.workers();
+        let spared = workers > 0 && self.observed.fates(Role::Main, Fate::CutIdle).is_none();
         let confidence = match alike {
             true if cut.lived.n >= ENOUGH && spared => Confidence::Strong,
             true if cut.lived.n > 1 => Confidence::Likely,
@@ -66,11 +67,11 @@ impl Watched<'_> {
         let observed = words::task_cut(n, of, &cut.silence);
         let mut finding = self.finding(Cause::IdleTaskCut, confidence, (n, of), observed);
         finding.timer = timer;
-        finding.evidence.push(match self.observed.fates(Role::Main, Fate::CutIdle) {
-            None => words::workers_spared(self.workers()),
-            Some(count) => words::workers_too(count.lived.n),
+        finding.evidence.extend(match self.observed.fates(Role::Main, Fate::CutIdle) {
+            None => (workers > 0).then(|| words::workers_spared(workers)),
+            Some(count) => Some(words::workers_too(count.lived.n)),
         });
-        finding.not_excluded.push(words::killed().to_owned());
+        finding.not_excluded.extend([words::killed(), words::of_the_api()].map(str::to_owned));
         Some(finding)
     }
 
@@ -79,7 +80,8 @@ impl Watched<'_> {
         let left = self.observed.count(Role::Main, Fate::Left);
         let deleted = self.observed.count(Role::Main, Fate::RowDeleted);
         let n = left + deleted;
-        let confidence = if n >= ENOUGH { Confidence::Strong } else { Confidence::Likely };
+        let is_clear = n >= ENOUGH && deleted == 0;
+        let confidence = if is_clear { Confidence::Strong } else { Confidence::Likely };
         let observed = words::workers_left(left, deleted);
         let of = self.ended(Role::Main);
         let mut finding = self.finding(Cause::WorkerLeft, confidence, (n, of), observed);
@@ -88,6 +90,7 @@ impl Watched<'_> {
             (cut + arm.counts.disconnected, all + arm.connections)
         });
         finding.evidence.extend((all > 0).then(|| words::held_beside(cut, all)));
+        finding.not_excluded.extend((deleted > 0).then(|| words::heartbeats_lost().to_owned()));
         (n > 0).then_some(finding)
     }
 
@@ -110,10 +113,10 @@ impl Watched<'_> {
         of_role.map(|count| count.lived.n).sum()
     }
 
-    /// Workers' own sessions, those that ended too.
+    /// Workers' own sessions of which it is known whether they were cut.
     fn workers(&self) -> i32 {
         let parts = self.observed.parts();
-        parts.iter().find(|part| part.role == Role::Main).map_or(0, |part| part.n)
+        parts.iter().find(|part| part.role == Role::Main).map_or(0, |part| part.conclusive)
     }
 
     fn finding(
@@ -184,7 +187,11 @@ mod tests {
     #[test]
     fn silent_tasks_that_go_at_the_same_silence_while_workers_live_are_a_timers() {
         let silences = [1_800_200, 1_800_900, 1_801_100];
-        let all = found(vec![count(Role::Task, Fate::CutIdle, &silences)], None);
+        let cut = count(Role::Task, Fate::CutIdle, &silences);
+        let alone = found(vec![cut], None).remove(0);
+        assert_eq!(alone.confidence, Confidence::Likely, "no worker was seen to live on");
+        assert!(alone.evidence.is_empty(), "{:?}", alone.evidence);
+        let all = found(vec![cut, count(Role::Main, Fate::ServerRestarted, &[2_000])], None);
         let [finding] = &all[..] else { panic!("{all:?}") };
         assert_eq!((finding.cause, finding.confidence), (Cause::IdleTaskCut, Confidence::Strong));
         assert!(finding.observed.contains("30:00.200 to 30:01.100"), "{}", finding.observed);
@@ -211,18 +218,23 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_leave_by_themselves_clear_the_path_where_all_else_survived() {
-        let fates = vec![
-            count(Role::Main, Fate::RowDeleted, &[3_000, 9_000]),
-            count(Role::Main, Fate::Left, &[1_000]),
-        ];
+    fn workers_that_leave_in_order_clear_the_path_and_a_deleted_row_does_not() {
         let survived = Counts { survived: 5, ..Counts::default() };
-        let all = found(fates, Some(survived));
+        let left = count(Role::Main, Fate::Left, &[1_000, 2_000, 3_000]);
+        let all = found(vec![left], Some(survived));
         let [finding] = &all[..] else { panic!("{all:?}") };
         assert_eq!((finding.cause, finding.n), (Cause::WorkerLeft, 3));
         assert_eq!(finding.confidence, Confidence::Strong);
-        assert!(finding.observed.contains("2 of them"), "{}", finding.observed);
+        assert_eq!(finding.observed, "3 workers left in order.");
         assert!(finding.evidence[0].contains("0 of 5"), "{:?}", finding.evidence);
+        assert!(finding.not_excluded.is_empty(), "{:?}", finding.not_excluded);
+
+        let deleted = count(Role::Main, Fate::RowDeleted, &[3_000, 9_000]);
+        let finding = found(vec![left, deleted], Some(survived)).remove(0);
+        assert_eq!((finding.n, finding.confidence), (5, Confidence::Likely));
+        assert!(finding.observed.contains("2 workers went whose"), "{}", finding.observed);
+        let not_excluded = &finding.not_excluded[0];
+        assert!(not_excluded.contains("heartbeats no longer came"), "{not_excluded}");
         assert!(found(Vec::new(), None).is_empty());
     }
 }

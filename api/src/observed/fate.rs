@@ -21,7 +21,7 @@ pub enum Fate {
     CutActive,
     /// Its worker left in order: it deleted its row and went.
     Left,
-    /// Its worker's row was gone before, and the next heartbeat found that out: no network did it.
+    /// Its worker's row was gone before: another worker deletes that of one whose heartbeats have not come for its ttl.
     RowDeleted,
     /// Its task ended.
     TaskEnded,
@@ -98,7 +98,8 @@ impl Fate {
         }
         match (role, row, task) {
             (Role::Task, _, TaskSeen::Completed) => Self::TaskEnded,
-            (Role::Task, _, TaskSeen::Running) if !is_brief => cut,
+            // Whether it was in use, and how long it had been silent, is not known of one that may not be seen.
+            (Role::Task, _, TaskSeen::Running) if !is_brief && state != State::Hidden => cut,
             (Role::Task, _, TaskSeen::Failed) => Self::Unknown,
             (Role::Main, RowSeen::WentTogether, _) => Self::Left,
             (Role::Main, RowSeen::WentBefore, _) => Self::RowDeleted,
@@ -180,6 +181,8 @@ mod tests {
             Fate::Unknown,
             "it may have committed and left since the last look"
         );
+        let hidden = Evidence { state: State::Hidden, task: TaskSeen::Running, ..task };
+        assert_eq!(Fate::of(&hidden), Fate::Unknown);
         assert_eq!(fate(TaskSeen::Completed), Fate::TaskEnded);
         assert_eq!(fate(TaskSeen::Failed), Fate::Unknown);
         assert_eq!(fate(TaskSeen::Unknown), Fate::Unknown);

@@ -22,7 +22,7 @@ pub struct Life {
     /// It was there when the watcher first looked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub before_us: bool,
-    /// Milliseconds from there to the first statement that was seen, and what kind it was.
+    /// Milliseconds from there to the first statement that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_query_ms: Option<i64>,
     /// Its steady interval, in milliseconds.
@@ -122,11 +122,11 @@ impl Role {
 }
 
 impl State {
-    /// PostgreSQL's word for it; NULL where it may not be seen.
+    /// PostgreSQL's word for it; NULL where it may not be seen, `disabled` without `track_activities`.
     #[must_use]
     pub fn of(word: Option<&str>) -> Self {
         match word {
-            None => Self::Hidden,
+            None | Some("disabled") => Self::Hidden,
             Some("active" | "fastpath function call") => Self::Active,
             Some(state) if state.starts_with("idle in transaction") => Self::InTransaction,
             Some(_) => Self::Idle,

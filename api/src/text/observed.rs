@@ -37,6 +37,12 @@ pub fn observe_no_tasks() -> String {
         .to_owned()
 }
 
+/// A look at something was refused, though it may be read.
+#[must_use]
+pub fn observe_refused(what: &str, why: &str) -> String {
+    format!("Not every look saw {what} ({why}): an end meanwhile is not judged by them.")
+}
+
 /// There is no pg_stat_statements.
 #[must_use]
 pub fn observe_no_statements() -> String {
@@ -149,13 +155,21 @@ pub fn observed_summary(observed: &Observed) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let mut told = format!("Of {} real sessions {cut} were cut", observed.lives_seen);
+    let conclusive = observed.conclusive();
+    let unknown = observed.lives_seen - conclusive;
+    if conclusive == 0 {
+        return format!("What became of {unknown} real sessions is not known.");
+    }
+    let mut told = format!("Of {conclusive} real sessions {cut} were cut");
     if cut > 0 {
         told += &format!(" ({})", by_role([Fate::CutIdle, Fate::CutActive]));
     }
     let left = by_role([Fate::Left, Fate::RowDeleted]);
     if !left.is_empty() {
         told += &format!("; left by themselves: {left}");
+    }
+    if unknown > 0 {
+        told += &format!("; what became of {unknown} more is not known");
     }
     told + "."
 }

@@ -26,9 +26,12 @@ pub fn result(status: &ConnectionProbeRunStatus, verdict: Verdict) -> String {
     };
     let real = status.observed().fold(None, |sum: Option<(i32, i32)>, observed| {
         let (cut, all) = sum.unwrap_or_default();
-        Some((cut.saturating_add(observed.cut()), all.saturating_add(observed.lives_seen)))
+        Some((cut.saturating_add(observed.cut()), all.saturating_add(observed.conclusive())))
     });
-    let real = real.map(|(cut, all)| format!("real {cut} of {all} cut"));
+    let real = real.map(|(cut, all)| match all {
+        0 => "real unknown".to_owned(),
+        all => format!("real {cut} of {all} cut"),
+    });
     held.into_iter().chain(real).collect::<Vec<_>>().join("; ")
 }
 

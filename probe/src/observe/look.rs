@@ -10,16 +10,28 @@ use api::observed::State;
 pub struct Look {
     /// When the server answered.
     pub at_ms: i64,
-    /// When the server was started.
-    pub server_started_ms: i64,
+    /// Since when the server has been running.
+    pub since: Since,
     /// The sessions that were chosen.
     pub sessions: Vec<Session>,
     /// The workers' rows, where they may be read.
     pub workers: Option<Vec<WorkerRow>>,
+    /// When these had been read, at the latest.
+    pub rows_ms: i64,
     /// Tasks that are running, where they may be read.
     pub running: Option<Vec<Task>>,
     /// Tasks that are no longer running, each with whether it was completed.
     pub ended: Vec<(String, bool)>,
+}
+
+/// Since when a server has been running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// When its first process was started.
+    pub started_ms: i64,
+    /// When its checkpointer was: after the crash of one of its processes the first one stays, and all others are
+    /// started anew. Absent where it may not be seen.
+    pub recovered_ms: Option<i64>,
 }
 
 /// A session.
@@ -78,17 +90,49 @@ impl Look {
     #[must_use]
     pub fn of(rows: &[Row]) -> Option<Self> {
         let first = rows.first()?;
+        let at_ms = number(first, 0)?;
+        let opened_us = |row| number(row, 3).filter(|us| *us > 0);
         Some(Self {
-            at_ms: number(first, 0)?,
-            server_started_ms: number(first, 1)?,
+            at_ms,
+            rows_ms: at_ms,
+            since: Since {
+                started_ms: number(first, 1)?,
+                recovered_ms: rows
+                    .iter()
+                    .find(is_checkpointer)
+                    .and_then(opened_us)
+                    .map(|us| us / 1000),
+            },
             sessions: rows.iter().filter_map(Session::of).collect(),
             ..Self::default()
         })
     }
 }
 
+impl Since {
+    /// Whether all of its sessions have ended since then.
+    #[must_use]
+    pub fn is_after(self, before: Self) -> bool {
+        let recovered = self.recovered_ms.zip(before.recovered_ms);
+        self.started_ms != before.started_ms || recovered.is_some_and(|(now, then)| now != then)
+    }
+
+    /// When it was started last.
+    #[must_use]
+    pub fn latest_ms(self) -> i64 {
+        self.started_ms.max(self.recovered_ms.unwrap_or_default())
+    }
+}
+
+fn is_checkpointer(row: &&Row) -> bool {
+    field(row, 11) == Some("checkpointer")
+}
+
 impl Session {
     fn of(row: &Row) -> Option<Self> {
+        if is_checkpointer(&row) {
+            return None;
+        }
         Some(Self {
             pid: i32::try_from(number(row, 2)?).ok()?,
             opened_us: number(row, 3).unwrap_or_default(),

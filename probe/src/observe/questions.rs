@@ -27,7 +27,7 @@ pub(super) const STATISTICS: &str = "SELECT pg_catalog.quote_ident(n.nspname) FR
 #[derive(Clone, Debug, Default)]
 pub(super) struct Readable(pub(super) BTreeSet<(String, String)>);
 
-/// The sessions of a look: one row with the server's times even where there is none.
+/// The sessions of a look, and the checkpointer: one row with the server's times even where there is none.
 pub(super) fn sessions(watched: &Watched) -> String {
     let mut chosen = format!("a.usename = {}", literal(&watched.user));
     chosen += &match &watched.database {
@@ -44,8 +44,9 @@ pub(super) fn sessions(watched: &Watched) -> String {
         "SELECT {now}, {started}, a.pid, \
          (extract(epoch FROM a.backend_start) * 1000000)::bigint, {query}, {changed}, {transaction}, \
          a.state, a.wait_event_type || '/' || a.wait_event, pg_catalog.host(a.client_addr), \
-         pg_catalog.left(a.query, {BEGINNING}) FROM (SELECT 1) one \
-         LEFT JOIN pg_catalog.pg_stat_activity a ON (a.backend_type = 'client backend' OR a.backend_type IS NULL) \
+         pg_catalog.left(a.query, {BEGINNING}), a.backend_type FROM (SELECT 1) one \
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.backend_type = 'checkpointer' \
+         OR (a.backend_type = 'client backend' OR a.backend_type IS NULL) \
          AND a.pid <> pg_catalog.pg_backend_pid() AND {chosen}",
         now = ms("pg_catalog.clock_timestamp()"),
         started = ms("pg_catalog.pg_postmaster_start_time()"),

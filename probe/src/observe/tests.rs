@@ -1,7 +1,7 @@
 //! Stories of workers, told by looks that come every second.
 
 use super::{
-    look::{Look, Session, Task, WorkerRow},
+    look::{Look, Session, Since, Task, WorkerRow},
     watch::{Happened, Watch},
 };
 use api::{
@@ -16,7 +16,8 @@ const START_MS: i64 = 1_900_000_000_000;
 #[derive(Default)]
 struct Scene {
     now_ms: i64,
-    server_started_ms: i64,
+    since: Since,
+    may_read: bool,
     sessions: Vec<Session>,
     workers: Vec<WorkerRow>,
     running: Vec<Task>,
@@ -27,7 +28,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self { now_ms: START_MS, server_started_ms: 1, ..Self::default() }
+        Self { now_ms: START_MS, may_read: true, ..Self::default() }
     }
 
     /// A session that is opened now, and asks something.
@@ -82,9 +83,10 @@ impl Scene {
         self.now_ms += 1000;
         let look = Look {
             at_ms: self.now_ms,
-            server_started_ms: self.server_started_ms,
+            since: self.since,
             sessions: self.sessions.clone(),
-            workers: Some(self.workers.clone()),
+            workers: self.may_read.then(|| self.workers.clone()),
+            rows_ms: self.now_ms,
             running: Some(self.running.clone()),
             ended: std::mem::take(&mut self.ended),
         };
@@ -189,6 +191,22 @@ fn a_worker_whose_row_was_deleted_lives_until_its_next_beat() {
 }
 
 #[test]
+fn whether_a_row_stayed_is_not_known_where_it_was_not_read_or_others_may_have_deleted_it() {
+    let mut scene = two_workers();
+    scene.may_read = false;
+    scene.closes(11);
+    scene.look();
+    assert_eq!(scene.fate(), (Role::Main, Fate::Unknown, Some("one@host")));
+    // Nobody looked for a minute: it may have been cut, and its row deleted half a minute later.
+    let mut scene = two_workers();
+    scene.now_ms += 60_000;
+    scene.workers.retain(|row| row.id != "one");
+    scene.closes(11);
+    scene.look();
+    assert_eq!(scene.fate().1, Fate::Unknown);
+}
+
+#[test]
 fn a_task_is_known_by_its_start_and_cut_if_it_goes_on() {
     let end = |how: fn(&mut Scene)| {
         let mut scene = two_workers();
@@ -213,7 +231,12 @@ fn a_task_is_known_by_its_start_and_cut_if_it_goes_on() {
         scene.task_ends("t", false);
         scene.closes(21);
     });
-    assert_eq!(failed, (Fate::Unknown, worker));
+    assert_eq!(failed, (Fate::Unknown, worker.clone()));
+    let purged = end(|scene| {
+        scene.running.clear();
+        scene.closes(21);
+    });
+    assert_eq!(purged, (Fate::Unknown, worker), "neither running nor over");
 }
 
 #[test]
@@ -255,7 +278,7 @@ fn a_poolers_session_has_one_life_for_each_of_its_clients() {
 #[test]
 fn a_restart_ends_all_and_is_told() {
     let mut scene = two_workers();
-    scene.server_started_ms = scene.now_ms;
+    scene.since.started_ms = scene.now_ms;
     scene.sessions.clear();
     scene.look();
     let fates: Vec<_> = scene.ended().iter().map(|life| life.end.unwrap().fate).collect();
@@ -265,13 +288,41 @@ fn a_restart_ends_all_and_is_told() {
 }
 
 #[test]
+fn the_crash_of_one_process_ends_all_too() {
+    let mut scene = two_workers();
+    scene.since.recovered_ms = Some(START_MS);
+    scene.look();
+    assert!(!scene.told.contains(&Happened::Restarted), "it may be seen only now");
+    scene.since.recovered_ms = Some(scene.now_ms);
+    scene.sessions.clear();
+    scene.look();
+    let fates: Vec<_> = scene.ended().iter().map(|life| life.end.unwrap().fate).collect();
+    assert_eq!(fates, [Fate::ServerRestarted; 2]);
+}
+
+#[test]
+fn whoever_is_at_work_at_each_look_does_not_beat() {
+    let mut scene = Scene::new();
+    scene.look();
+    scene.task("t", "one");
+    scene.opens(21, "BEGIN");
+    for _ in 0..60 {
+        scene.asks(21, "INSERT INTO t VALUES ($1)");
+        scene.now_ms += 1000;
+        scene.look();
+    }
+    let life = scene.watch.observed().lives.remove(0);
+    assert_eq!((life.role, life.rhythm, life.beat_ms), (Role::Task, Rhythm::Working, None));
+}
+
+#[test]
 fn without_rows_and_tasks_an_end_is_not_judged() {
     let mut scene = Scene::new();
     scene.opens(11, "LISTEN a");
     let look = |scene: &mut Scene| {
         scene.now_ms += 1000;
         let (sessions, at_ms) = (scene.sessions.clone(), scene.now_ms);
-        let look = Look { at_ms, server_started_ms: 1, sessions, ..Look::default() };
+        let look = Look { at_ms, sessions, ..Look::default() };
         let happened = scene.watch.look(look);
         scene.told.extend(happened);
     };

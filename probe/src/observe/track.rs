@@ -44,6 +44,9 @@ pub(super) struct Tenant {
     text: Option<String>,
     /// The worker whose heartbeats these are: its key and name.
     pub(super) worker: Option<(String, String)>,
+    /// The time from one look to the next, in milliseconds: whoever is always at work was active in each, and a rhythm
+    /// like that is the watcher's own.
+    step_ms: i64,
     /// How well its beginning is known, in milliseconds.
     vague_ms: i64,
     /// Tasks that were started when it was: how far from that, in milliseconds, and the key of the worker that runs it.
@@ -67,7 +70,10 @@ impl Track {
             self.tenant.take()
         } else {
             match &mut self.tenant {
-                Some(tenant) => tenant.look(&self.seen, &seen, keeps_text),
+                Some(tenant) => {
+                    tenant.step_ms = at_ms - self.looked_ms;
+                    tenant.look(&self.seen, &seen, keeps_text);
+                }
                 None if is_new => {
                     let born_ms = seen.query_ms.unwrap_or(at_ms);
                     let mut tenant = Tenant::new(born_ms, &seen, false, keeps_text);
@@ -116,6 +122,7 @@ impl Tenant {
             last: Class::of(&seen.query),
             text: keeps_text.then(|| normalise(&seen.query)),
             worker: None,
+            step_ms: 0,
             vague_ms: AS_NEAR_MS,
             offered: BTreeMap::new(),
         }
@@ -182,7 +189,7 @@ impl Tenant {
     }
 
     pub(super) fn role(&self) -> Role {
-        if self.worker.is_some() || self.beats.rhythm() == Rhythm::Beating {
+        if self.worker.is_some() || self.rhythm() == Rhythm::Beating {
             Role::Main
         } else if self.offered.is_empty() {
             Role::Other
@@ -203,11 +210,11 @@ impl Tenant {
         Life {
             pid: seen.pid,
             role: self.role(),
-            rhythm: self.beats.rhythm(),
+            rhythm: self.rhythm(),
             born: time(self.born_ms),
             before_us: self.before_us,
             first_query_ms: self.first_query_ms,
-            beat_ms: self.beats.beat_ms(),
+            beat_ms: self.beat_ms(),
             active: self.active,
             transactions: self.transactions,
             longest_transaction_ms: self.longest_transaction_ms.max(open_ms),
@@ -235,7 +242,14 @@ impl Tenant {
     }
 
     pub(super) fn beat_ms(&self) -> Option<i64> {
-        self.beats.beat_ms()
+        self.beats.beat_ms().filter(|beat| 2 * beat > 3 * self.step_ms)
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        match self.beats.rhythm() {
+            Rhythm::Beating if self.beat_ms().is_none() => Rhythm::Working,
+            rhythm => rhythm,
+        }
     }
 }
 

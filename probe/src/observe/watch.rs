@@ -1,8 +1,9 @@
 //! What all looks amount to. Pure: it reads no clock.
 
 use super::{
-    look::{Look, Session, Task, WorkerRow},
+    look::{Look, Session, Since, Task, WorkerRow},
     owner::{Candidate, choose, distance_ms},
+    tally::Tally,
     track::{Tenant, Track, time},
 };
 use api::{
@@ -18,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const KEPT: usize = 256;
 /// A worker that has deleted its row has gone after so long, in milliseconds: Python takes its time.
 const EXIT_MS: i64 = 5_000;
+/// Pulp's default, for rows that don't say it (before pulpcore 3.90): after so long without a heartbeat others delete
+/// a worker's row, in milliseconds.
+const WORKER_TTL_MS: i64 = 30_000;
 /// Heartbeats of a worker that are kept.
 const BEATS: usize = 12;
 
@@ -41,8 +45,10 @@ type Key = (i32, i64);
 #[derive(Debug, Default)]
 pub struct Watch {
     keeps_text: bool,
-    /// The last look's time, and when the server had been started.
-    last: Option<(i64, i64)>,
+    /// The last look's time, and since when the server had been running.
+    last: Option<(i64, Since)>,
+    /// The last look could read the workers' rows.
+    has_rows: bool,
     tracks: BTreeMap<Key, Track>,
     workers: BTreeMap<String, Row>,
     running: BTreeMap<String, Task>,
@@ -50,7 +56,7 @@ pub struct Watch {
     over: BTreeMap<String, bool>,
     ended: Vec<Life>,
     /// Of all lives that ended: how long they lived, and how long they had been silent.
-    fates: BTreeMap<(Role, Fate), (Vec<i64>, Vec<i64>)>,
+    fates: BTreeMap<(Role, Fate), (Tally, Tally)>,
     addresses: BTreeSet<String>,
     lives: i32,
     restarts: Vec<i64>,
@@ -83,18 +89,19 @@ impl Watch {
 
     /// Takes in a look, and says what has happened since the last one.
     pub fn look(&mut self, look: Look) -> Vec<Happened> {
-        let Look { at_ms, server_started_ms, sessions, workers, running, ended } = look;
-        let before = self.last.replace((at_ms, server_started_ms));
+        let Look { at_ms, since, sessions, workers, rows_ms, running, ended } = look;
+        let before = self.last.replace((at_ms, since));
         let before_ms = before.map(|(at, _)| at);
-        let restarted = before.is_some_and(|(_, started)| started != server_started_ms);
+        let restarted = before.is_some_and(|(_, before)| since.is_after(before));
         self.longest_gap_ms = self.longest_gap_ms.max(before_ms.map_or(0, |before| at_ms - before));
         let mut happened = Vec::new();
         if restarted {
-            self.restarts.push(server_started_ms);
+            self.restarts.push(since.latest_ms());
             happened.push(Happened::Restarted);
         }
+        self.has_rows = workers.is_some();
         if let Some(rows) = workers {
-            let gone = self.rows(rows, before_ms.unwrap_or(at_ms), at_ms);
+            let gone = self.rows(rows, before_ms.unwrap_or(at_ms), rows_ms);
             happened.extend(gone.into_iter().map(Happened::WorkerGone));
         }
         let asked: BTreeSet<_> = self
@@ -103,9 +110,8 @@ impl Watch {
             .collect();
         self.over.extend(ended);
         self.over.retain(|id, _| asked.contains(id));
-        if let Some(running) = running {
-            self.running = running.into_iter().map(|task| (task.id.clone(), task)).collect();
-        }
+        let running = running.unwrap_or_default();
+        self.running = running.into_iter().map(|task| (task.id.clone(), task)).collect();
         self.addresses.extend(sessions.iter().filter_map(|session| session.address.clone()));
         let ends = self.sessions(sessions, at_ms, before_ms.is_none(), &mut happened);
         for (seen, looked_ms, tenant, reset) in ends {
@@ -128,8 +134,8 @@ impl Watch {
             };
             let life = tenant.life(&seen, self.name_of(&tenant).as_deref(), at_ms, Some(end));
             let (lived, silent) = self.fates.entry((life.role, end.fate)).or_default();
-            lived.push(end.lived_ms);
-            silent.push(end.silence_ms);
+            lived.add(end.lived_ms);
+            silent.add(end.silence_ms);
             happened.push(Happened::Ended(Box::new(life.clone())));
             self.ended.push(life);
         }
@@ -142,7 +148,7 @@ impl Watch {
     }
 
     /// Takes in the workers' rows, and returns those that went.
-    fn rows(&mut self, rows: Vec<WorkerRow>, before_ms: i64, at_ms: i64) -> Vec<Worker> {
+    fn rows(&mut self, rows: Vec<WorkerRow>, before_ms: i64, rows_ms: i64) -> Vec<Worker> {
         let present: BTreeSet<String> = rows.iter().map(|row| row.id.clone()).collect();
         for row in rows {
             let known = self.workers.entry(row.id.clone()).or_insert_with(|| Row {
@@ -161,11 +167,12 @@ impl Watch {
         let mut gone = Vec::new();
         for (id, worker) in &mut self.workers {
             if worker.gone.is_none() && !present.contains(id) {
-                worker.gone = Some((before_ms, at_ms));
+                worker.gone = Some((before_ms, rows_ms));
                 gone.push(worker.told());
             }
         }
         self.gone.extend(gone.iter().cloned());
+        self.gone.drain(..self.gone.len().saturating_sub(KEPT));
         gone
     }
 
@@ -244,7 +251,9 @@ impl Watch {
                 Some((choose(&candidates)?, (id.clone(), worker.row.name.clone())))
             })
             .collect();
-        for (key, worker) in found {
+        let is_shared = |key| found.iter().filter(|(other, _)| *other == key).count() > 1;
+        let clear: Vec<_> = found.iter().filter(|(key, _)| !is_shared(*key)).cloned().collect();
+        for (key, worker) in clear {
             if let Some(tenant) = self.tracks.get_mut(&key).and_then(|track| track.tenant.as_mut())
             {
                 tenant.worker = Some(worker);
@@ -260,9 +269,16 @@ impl Watch {
     fn row_of(&self, tenant: &Tenant, looked_ms: i64, at_ms: i64) -> RowSeen {
         let row = tenant.worker.as_ref().and_then(|(id, _)| self.workers.get(id));
         let Some(row) = row else { return RowSeen::Unknown };
-        let Some((after, before)) = row.gone else { return RowSeen::Stayed };
-        // Others delete the row of a worker that has not beaten for longer than its time to live.
-        let was_stale = row.row.ttl_ms.is_some_and(|ttl| after - row.row.beat_ms > ttl);
+        let Some((after, before)) = row.gone else {
+            return if self.has_rows { RowSeen::Stayed } else { RowSeen::Unknown };
+        };
+        // Others delete the row of a worker that has not beaten for longer than its time to live. Where it became so
+        // old between two looks, and the session went as well, nobody knows who did it.
+        let ttl_ms = row.row.ttl_ms.unwrap_or(WORKER_TTL_MS);
+        let was_stale = after - row.row.beat_ms > ttl_ms;
+        if !was_stale && before - row.row.beat_ms > ttl_ms && looked_ms < before {
+            return RowSeen::Unknown;
+        }
         // Who leaves in order deletes his row last. Who was still there afterwards and had done nothing when it went has
         // not deleted it; who finds it deleted tries to beat. (A look asks for the rows after the sessions: only the
         // next one shows who did it.)
@@ -276,14 +292,23 @@ impl Watch {
 
     /// What became of a client's task. Where several were started at that moment, all must agree.
     fn task_of(&self, tenant: &Tenant) -> TaskSeen {
-        let over: Vec<Option<bool>> =
-            tenant.tasks().map(|(id, _)| self.over.get(id).copied()).collect();
-        match over[..] {
-            [] => TaskSeen::Unknown,
-            [Some(true)] => TaskSeen::Completed,
-            [Some(false)] => TaskSeen::Failed,
-            _ if over.iter().all(Option::is_none) => TaskSeen::Running,
+        let seen: Vec<TaskSeen> = tenant.tasks().map(|(id, _)| self.task(id)).collect();
+        match seen[..] {
+            [only] => only,
+            [first, ..] if seen.iter().all(|it| (first, *it) == (TaskSeen::Running, first)) => {
+                first
+            }
             _ => TaskSeen::Unknown,
+        }
+    }
+
+    /// What became of a task. One that is neither running nor over is not to be read any more.
+    fn task(&self, id: &str) -> TaskSeen {
+        match self.over.get(id) {
+            Some(true) => TaskSeen::Completed,
+            Some(false) => TaskSeen::Failed,
+            None if self.running.contains_key(id) => TaskSeen::Running,
+            None => TaskSeen::Unknown,
         }
     }
 
@@ -319,8 +344,8 @@ impl Watch {
             Some(FateCount {
                 role: *role,
                 fate: *fate,
-                lived: Spread::of(lived.clone())?,
-                silence: Spread::of(silent.clone())?,
+                lived: lived.spread()?,
+                silence: silent.spread()?,
             })
         });
         let mut observed = Observed {

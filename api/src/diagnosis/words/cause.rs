@@ -116,8 +116,8 @@ pub(in super::super) fn meaning(cause: Cause) -> &'static str {
              worker that leaves in order deletes its row first."
         }
         Cause::WorkerLeft => {
-            "Nothing cut these: the workers went by themselves, in order, or because a heartbeat found its row \
-             deleted, which another worker does to one that is silent for longer than WORKER_TTL."
+            "The workers went by themselves, in order, or because their row had been deleted, which another worker does \
+             to one whose heartbeats have not come for longer than WORKER_TTL."
         }
         Cause::NoCut => {
             "On this path nothing ends connections that behave like these within that time. If Pulp's own end \
