@@ -108,7 +108,8 @@ pub(crate) enum Command {
     /// Watch the connections of workers' pods, and say who closes which: by a container that it adds to each
     ///
     /// It sends no statement and reads nothing of what connections carry. The container has no rights, ends by itself, and
-    /// stays in the pod's spec. It takes the rights to get pods and pods/log and to patch pods/ephemeralcontainers.
+    /// stays in the pod's spec. It takes the rights to get (with -l, list) pods, to get pods/log and to patch
+    /// pods/ephemeralcontainers.
     WatchWorkers(WatchWorkers),
     /// Print the completion of words for a shell: source <(kubectl cprobe completion bash)
     Completion {
