@@ -20,11 +20,13 @@ struct State<K> {
     objects: Objects<K>,
     /// Objects of a list that is still coming in.
     listed: Objects<K>,
+    /// The newest version that the watch has told of: it tells in the order of versions.
+    seen: u64,
 }
 
 impl<K> Default for Cache<K> {
     fn default() -> Self {
-        Self(Mutex::new(State { objects: BTreeMap::new(), listed: BTreeMap::new() }))
+        Self(Mutex::new(State { objects: BTreeMap::new(), listed: BTreeMap::new(), seen: 0 }))
     }
 }
 
@@ -33,8 +35,12 @@ impl<K: Kind> Cache<K> {
     pub(crate) fn observe(&self, event: Event<K>) {
         let mut state = self.lock();
         match event {
-            Event::Apply(object) => keep_newer(&mut state.objects, Arc::new(object)),
+            Event::Apply(object) => {
+                state.seen = state.seen.max(version(&object));
+                keep_newer(&mut state.objects, Arc::new(object));
+            }
             Event::Delete(object) => {
+                state.seen = state.seen.max(version(&object));
                 let known = state.objects.get(&key(&object));
                 // A new object of the same name may already be known from our own write.
                 if known.is_some_and(|known| known.uid() == object.uid()) {
@@ -47,10 +53,12 @@ impl<K: Kind> Cache<K> {
                 let listed = std::mem::take(&mut state.listed);
                 let newest =
                     listed.values().map(|object| version(object.as_ref())).max().unwrap_or(0);
+                let seen = state.seen.max(newest);
+                state.seen = seen;
                 let before = std::mem::replace(&mut state.objects, listed);
-                // Written after the list was taken: the watch will say more of it.
-                for object in
-                    before.into_values().filter(|object| version(object.as_ref()) > newest)
+                // Written after the list was taken: the watch will say more of it. What it told of once and is not in
+                // the list is gone, however new it was.
+                for object in before.into_values().filter(|object| version(object.as_ref()) > seen)
                 {
                     keep_newer(&mut state.objects, object);
                 }
@@ -62,7 +70,12 @@ impl<K: Kind> Cache<K> {
     pub(crate) fn wrote(&self, mut object: K) -> Arc<K> {
         object.trim();
         let object = Arc::new(object);
-        keep_newer(&mut self.lock().objects, object.clone());
+        let mut state = self.lock();
+        // Where the watch is past it and has it no more, it is gone again.
+        let is_new = version(object.as_ref()) > state.seen;
+        if is_new || state.objects.contains_key(&key(object.as_ref())) {
+            keep_newer(&mut state.objects, object.clone());
+        }
         object
     }
 
@@ -191,5 +204,25 @@ mod tests {
         cache.observe(Event::InitApply(object("there", "3", 5)));
         cache.observe(Event::InitDone);
         assert_eq!(versions(&cache), [9, 5]);
+    }
+
+    #[test]
+    fn what_was_deleted_while_nobody_watched_is_gone_though_it_was_the_newest() {
+        let cache = Cache::default();
+        cache.observe(Event::Apply(object("gone", "1", 9)));
+        cache.observe(Event::Init);
+        cache.observe(Event::InitDone);
+        assert!(versions(&cache).is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_watch_told_of_the_end_brings_nothing_back() {
+        let cache = Cache::default();
+        cache.observe(Event::Apply(object("a", "1", 7)));
+        cache.observe(Event::Delete(object("a", "1", 9)));
+        cache.wrote(object("a", "1", 8));
+        assert!(versions(&cache).is_empty());
+        cache.wrote(object("b", "2", 10));
+        assert_eq!(versions(&cache), [10]);
     }
 }
