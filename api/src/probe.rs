@@ -118,6 +118,9 @@ pub struct ConnectionProbeStatus {
     /// The run that is going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_run: Option<CurrentRun>,
+    /// The highest number that a run was given, one that was deleted since included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_number: Option<i64>,
     /// The last run that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,

@@ -120,7 +120,8 @@ async fn carry_through(
                     // No Job of ours puts the proxy back: a person reads in the statuses what does.
                     let wake = plan.wake;
                     record(context, &probe, &runs, plan).await?;
-                    return Ok(look_again(wake.or(now.checked_add(TERMINATING_RETRY).ok()), now));
+                    let retry = now.checked_add(TERMINATING_RETRY).ok();
+                    return Ok(look_again(wake.into_iter().chain(retry).min(), now));
                 }
                 Acted::Terminating => return Ok(Action::await_change()),
                 Acted::Foreign(object) => {

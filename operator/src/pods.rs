@@ -122,8 +122,14 @@ impl State {
         facts.gone = gone;
         if gone {
             // Of a run that was forgotten: nobody waits for it.
-            let known = self.runs.get_mut(&key).and_then(|pods| pods.get_mut(&uid));
-            known.into_iter().for_each(|known| *known = facts.clone());
+            let Some(pods) = self.runs.get_mut(&key) else { return };
+            let replaces =
+                |it: &PodFacts| it.workload == facts.workload && it.attempt > facts.attempt;
+            if pods.values().any(replaces) {
+                pods.remove(&uid);
+            } else if let Some(known) = pods.get_mut(&uid) {
+                *known = facts;
+            }
         } else {
             self.runs.entry(key).or_default().insert(uid, facts);
         }

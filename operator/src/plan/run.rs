@@ -192,6 +192,11 @@ impl Step {
 
     /// Starts the first Job, or another one for the workloads whose turn it is, or that could not start.
     fn go_on(&mut self, facts: &RunFacts, judged: &[Progress], now: Timestamp) {
+        let replaced = self.replaced(facts);
+        self.actions.extend(replaced);
+        if !self.actions.is_empty() {
+            return;
+        }
         let queued: Vec<usize> =
             (0..judged.len()).filter(|&w| judged[w] == Progress::Queued).collect();
         let is_under_way = |p: &Progress| !matches!(p, Progress::Queued | Progress::Final(_));
@@ -251,6 +256,18 @@ impl Step {
                 sooner(&mut self.wake, retry);
             }
         }
+    }
+
+    /// Jobs of attempts that later ones have replaced tell nothing any more: a Secret may be missed for a week, and each
+    /// ten minutes brings another one. The last two stay for whoever looks into them.
+    fn replaced(&self, facts: &RunFacts) -> Vec<Action> {
+        let newest = facts.jobs.iter().map(|job| job.attempt).max().unwrap_or(0);
+        let is_of_no_use = |attempt: i32| {
+            attempt + 1 < newest && self.status.workloads.iter().all(|it| it.attempt != attempt)
+        };
+        let replaced = facts.jobs.iter().filter(|job| job.finished_at.is_some() && !job.deleting);
+        let replaced = replaced.filter(|job| is_of_no_use(job.attempt));
+        replaced.map(|job| Action::DropJob { name: job.name.clone() }).collect()
     }
 
     /// Starts a Job for these workloads. Where pods that follow each other are to share a node, the first

@@ -83,6 +83,18 @@ fn edited(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<TriggerType> {
     (touched && measured != Some(&probe.spec.measurement)).then_some(TriggerType::SpecChanged)
 }
 
+/// The highest number that a run was given: one that somebody deleted gets no namesake, whose pods would be taken for
+/// those of the new one.
+pub(super) fn last_number(probe: &ConnectionProbe, runs: &[RunFacts]) -> Option<i64> {
+    let known = runs.last().map(|facts| facts.run.spec.number);
+    let told = probe.status.as_ref().and_then(|status| {
+        let last = status.last_run.as_ref().map(|run| run.number);
+        let current = status.current_run.as_ref().map(|run| run.number);
+        status.last_number.max(last).max(current)
+    });
+    known.max(told)
+}
+
 /// The run after the last one.
 pub(super) fn next_run(
     probe: &ConnectionProbe,
@@ -90,9 +102,7 @@ pub(super) fn next_run(
     trigger: Trigger,
     versions: &Versions,
 ) -> ConnectionProbeRun {
-    let known = runs.last().map(|facts| facts.run.spec.number);
-    let told = probe.status.as_ref().and_then(|status| Some(status.last_run.as_ref()?.number));
-    let number = known.max(told).unwrap_or(0).saturating_add(1);
+    let number = last_number(probe, runs).unwrap_or(0).saturating_add(1);
     let name = probe.metadata.name.clone().unwrap_or_default();
     let uid = probe.metadata.uid.clone().unwrap_or_default();
     let measurement = &probe.spec.measurement;

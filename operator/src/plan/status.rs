@@ -3,7 +3,7 @@
 use super::{RunFacts, handled_run_id, has_ended, last_schedule_time, schedule::Slots, start};
 use api::{
     ConnectionProbe, ConnectionProbeRun, ConnectionProbeRunStatus, ConnectionProbeStatus,
-    conditions::{State, Verdict, expectations_met},
+    conditions::{self, State, Verdict, expectations_met},
     diagnosis::short,
     expect::judge,
     probe::{CurrentRun, LastRun, RECENT_RUNS, RecentRun, WorkloadLine},
@@ -39,6 +39,13 @@ fn last_verdict(runs: &[RunFacts]) -> Option<Verdict> {
     ended(runs).next_back().map(|(_, status)| status.verdict())
 }
 
+/// That of the last run, where somebody has deleted it since.
+fn told_verdict(probe: &ConnectionProbe) -> Option<Verdict> {
+    let status = probe.status.as_ref().filter(|status| status.last_run.is_some())?;
+    let succeeded = conditions::find(&status.conditions, conditions::SUCCEEDED)?;
+    Verdict::ALL.into_iter().find(|verdict| verdict.as_str() == succeeded.reason)
+}
+
 /// The state of a probe of which no run is going on.
 pub(super) fn state_at_rest(
     probe: &ConnectionProbe,
@@ -46,7 +53,7 @@ pub(super) fn state_at_rest(
     just_ended: Option<&ConnectionProbeRunStatus>,
 ) -> State {
     let just_ended = just_ended.map(ConnectionProbeRunStatus::verdict);
-    let verdict = just_ended.or_else(|| last_verdict(runs));
+    let verdict = just_ended.or_else(|| last_verdict(runs)).or_else(|| told_verdict(probe));
     match verdict {
         _ if probe.spec.scheduling.schedule.is_some() => at_rest_by_the_clock(probe, verdict),
         _ if probe.spec.suspend == Some(true) => State::Suspended(verdict),
@@ -80,7 +87,10 @@ pub(super) fn of_probe(
         (State::Suspended(_), _) if going.is_none() => text::suspended(),
         (_, Some(message)) => message,
         (State::Scheduled(_), None) if past.is_empty() => text::scheduled(slots.next),
-        (_, None) => past.last().and_then(|(_, s)| s.summary.clone()).unwrap_or_default(),
+        (_, None) => {
+            let told = past.last().and_then(|(_, status)| status.summary.clone());
+            told.or_else(|| before.summary.clone()).unwrap_or_default()
+        }
     };
     let mut conditions =
         state.conditions(&message, probe.metadata.generation, &before.conditions, &Time(now));
@@ -95,6 +105,7 @@ pub(super) fn of_probe(
         summary: Some(message),
         target: Some(target(probe)),
         current_run: going.map(current_run),
+        last_number: start::last_number(probe, runs),
         last_run: past.last().and_then(|told| last_run(*told)).or(before.last_run),
         recent_runs: recent.collect(),
         last_schedule_time: last_schedule_time(probe, runs).map(Time),

@@ -226,6 +226,54 @@ fn a_missing_secret_needs_a_person_and_is_tried_again() {
 }
 
 #[test]
+fn what_is_tried_for_days_leaves_two_jobs() {
+    let mut cluster = Cluster::running("idle");
+    for attempt in 1..=9 {
+        cluster.fails_in(attempt, 0, ProblemReason::SecretNotFound, "Secret pulp-db is not there.");
+        cluster.settle();
+        assert_eq!(cluster.jobs(), attempt.clamp(1, 2), "the last ones stay to be looked into");
+        cluster.wait(3600);
+        assert_eq!(cluster.step(), [format!("start attempt {} of 1 workloads", attempt + 1)]);
+    }
+}
+
+#[test]
+fn pods_that_are_refused_in_a_later_attempt_need_a_person_too() {
+    let mut cluster = Cluster::running("idle");
+    cluster.evict(0, cluster::interrupted("idle", 0));
+    cluster.job_finishes();
+    cluster.settle();
+    assert_eq!(cluster.run(1).status.unwrap().attempt, 2);
+    cluster.wait(31);
+    cluster.settle();
+    assert_eq!(cluster.ready(), "False PodRefused");
+}
+
+#[test]
+fn a_run_that_is_deleted_gets_no_namesake() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.finish_run();
+    cluster.edit(|spec| spec.run_id = Some("again".into()));
+    cluster.settle();
+    assert_eq!(cluster.status().last_number, Some(2));
+    cluster.runs.pop();
+    cluster.settle();
+    cluster.edit(|spec| spec.run_id = Some("and again".into()));
+    assert_eq!(cluster.step(), ["start run 3"]);
+}
+
+#[test]
+fn whoever_deletes_all_runs_leaves_what_is_known() {
+    let mut cluster = Cluster::with_probe("idle");
+    cluster.finish_run();
+    let summary = cluster.summary();
+    cluster.runs.clear();
+    cluster.settle();
+    assert_eq!((cluster.ready(), cluster.summary()), ("True Measured".to_owned(), summary));
+    assert!(!cluster.has(conditions::RECONCILING));
+}
+
+#[test]
 fn workloads_one_after_the_other_follow_the_first_to_its_node() {
     let mut cluster = Cluster::with_probe("idle, beat, quiet");
     cluster.edit(|spec| spec.measurement.order = Some(Order::Sequential));

@@ -169,7 +169,9 @@ fn without_pod(
             Progress::Final(Box::new(lost(before, Inconclusive::NoReport, "", None)))
         }
         Some(_) => Progress::Starting,
-        None if facts.pods.is_empty() && now.duration_since(job.created_at) >= POD_REFUSED => {
+        None if facts.pods.iter().all(|pod| pod.attempt != attempt)
+            && now.duration_since(job.created_at) >= POD_REFUSED =>
+        {
             Progress::Waiting {
                 reason: WaitingReason::PodRefused,
                 seen: format!("see `kubectl describe job {}`", job.name),
@@ -203,7 +205,7 @@ impl Progress {
         match self {
             Self::Waiting { reason, since, .. } => soon(*since, patience(*reason)),
             Self::Starting => {
-                let job = facts.jobs.last()?;
+                let job = facts.jobs.iter().max_by_key(|job| job.attempt)?;
                 soon(
                     job.finished_at.unwrap_or(job.created_at),
                     match job.finished_at {

@@ -304,9 +304,18 @@ impl Cluster {
     }
 
     pub(super) fn fails_with_problem(&mut self, w: usize, reason: ProblemReason, message: &str) {
-        let problem = Problem { reason, message: message.into() };
-        self.ends_by(1, w, 2, Some(Report::of_problem("idle", self.now, problem)));
+        self.fails_in(1, w, reason, message);
+    }
+
+    pub(super) fn fails_in(&mut self, attempt: i32, w: usize, reason: ProblemReason, text: &str) {
+        let problem = Problem { reason, message: text.into() };
+        self.ends_by(attempt, w, 2, Some(Report::of_problem("idle", self.now, problem)));
         self.job_finishes();
+    }
+
+    /// How many Jobs of the last run there are.
+    pub(super) fn jobs(&self) -> i32 {
+        i32::try_from(self.runs.last().unwrap().jobs.len()).unwrap()
     }
 
     /// A pod of the newest attempt is evicted while its connections are held.
