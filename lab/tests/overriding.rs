@@ -88,6 +88,49 @@ fn what_somebody_else_sets_meanwhile_is_left() {
 }
 
 #[test]
+fn what_somebody_else_puts_back_meanwhile_is_not_told_as_held_to_the_end() {
+    let proxy = proxy("ap-southeast-5");
+    let mut guard = proxy.guard(&proxy.order("a", 600));
+    guard.wait_until_in_force();
+    proxy.region.set_by_others("pulp", &json!({"idleClientTimeout": ORIGINAL}));
+    guard.signal("TERM");
+    let ended = guard.end();
+    assert_eq!((ended.code, ended.outcome()), (Some(0), Outcome::LeftToOthers));
+    assert_eq!(ended.status.unwrap().found_seconds, Some(ORIGINAL));
+    assert!(proxy.is_as_it_was(), "{:?}", proxy.told());
+}
+
+#[test]
+fn a_guard_whose_change_was_put_back_leaves_that_of_the_next_run_alone() {
+    let proxy = proxy("mx-central-1");
+    let mut first = proxy.guard(&proxy.order("a", 600));
+    first.wait_until_in_force();
+    assert_eq!(proxy.restore_by_hand().outcome(), Outcome::Restored);
+    let mut second = proxy.guard(&proxy.order("b", 600));
+    second.wait_until_in_force();
+    first.signal("TERM");
+    assert_eq!(first.end().outcome(), Outcome::LeftToOthers);
+    assert_eq!((proxy.told().0, proxy.told().1.len()), (CHANGED, 1), "the second one's");
+    second.signal("TERM");
+    assert_eq!(second.end().outcome(), Outcome::Restored);
+    assert!(proxy.is_as_it_was(), "{:?}", proxy.told());
+}
+
+#[test]
+fn without_the_tag_of_a_killed_guard_the_operators_order_says_what_was_there() {
+    let proxy = proxy("ca-west-1");
+    let mut order = proxy.order("a", 600);
+    let mut guard = proxy.guard(&order);
+    guard.wait_until_in_force();
+    guard.signal("KILL");
+    assert_eq!(guard.end().code, None);
+    proxy.region.set_by_others("pulp", &json!({"tags": {}}));
+    order["originalSeconds"] = json!(ORIGINAL);
+    assert_eq!(proxy.restore(&order).outcome(), Outcome::Restored);
+    assert!(proxy.is_as_it_was(), "{:?}", proxy.told());
+}
+
+#[test]
 fn whoever_removes_the_tag_alone_does_not_keep_the_guard_from_putting_it_back() {
     let proxy = proxy("us-west-2");
     let mut guard = proxy.guard(&proxy.order("a", 600));

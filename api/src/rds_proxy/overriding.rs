@@ -43,6 +43,10 @@ pub struct Order {
     pub proxy: RdsProxy,
     /// When it is put back by itself.
     pub until: Timestamp,
+    /// To put it back: the value that was there before a change that was in force, in seconds. It counts where somebody has
+    /// removed the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_seconds: Option<i64>,
 }
 
 /// What is written on a proxy while it is changed: the value of a tag. AWS allows letters, digits, spaces and

@@ -117,6 +117,7 @@ fn the_jobs_that_change_a_proxy_and_put_it_back() {
         id: "uid".into(),
         proxy: run.spec.measurement.settled.rds_proxy.clone().unwrap(),
         until: crate::reports::START,
+        original_seconds: None,
     };
     let job = |role| overriding(&run, &order, role, crate::reports::START);
     insta::assert_snapshot!(serde_json::to_string_pretty(&job(Role::Guard)).unwrap());

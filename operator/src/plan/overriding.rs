@@ -81,12 +81,14 @@ fn take_in(facts: &RunFacts, told: &mut OverrideStatus) {
                 // One that could do nothing does not undo what another did.
                 Some(Answer::Told(new)) if new.is_over() || !told.is_over() => {
                     let before = std::mem::take(told);
+                    // What could not be put back then is put back now.
+                    let is_stale = new.is_over() && before.outcome == Some(Outcome::NotRestored);
                     *told = OverrideStatus {
                         original_seconds: new.original_seconds.or(before.original_seconds),
                         in_force_at: new.in_force_at.or(before.in_force_at),
                         until: before.until.or(new.until),
                         seconds: before.seconds,
-                        problem: new.problem.clone().or(before.problem),
+                        problem: new.problem.clone().or(before.problem.filter(|_| !is_stale)),
                         ..(**new).clone()
                     };
                 }
@@ -104,9 +106,8 @@ fn of(facts: &RunFacts, role: Role) -> Option<&OverrideFacts> {
 }
 
 /// Orders a pod.
-fn ordered(facts: &RunFacts, role: Role, now: Timestamp) -> Overriding {
-    let order = Box::new(order(facts, now));
-    Overriding::Act(Action::Override { run: facts.run.clone(), order, role })
+fn ordered(facts: &RunFacts, role: Role, order: Order) -> Overriding {
+    Overriding::Act(Action::Override { run: facts.run.clone(), order: Box::new(order), role })
 }
 
 fn later(since: Timestamp, wait: SignedDuration) -> Timestamp {
@@ -126,7 +127,7 @@ fn change(
     let guard = match of(facts, Role::Guard) {
         Some(guard) => guard,
         None if begun => return Err(text::GUARD_DELETED.to_owned()),
-        None => return Ok(ordered(facts, Role::Guard, now)),
+        None => return Ok(ordered(facts, Role::Guard, order(facts, now))),
     };
     let since = guard.job.as_ref().map_or(now, |job| job.created_at);
     let by = |wait| later(since, wait);
@@ -176,7 +177,10 @@ fn put_back(facts: &RunFacts, told: &mut OverrideStatus, now: Timestamp) -> Over
         told.problem = Some(by_hand(facts, told));
         return Overriding::Over;
     }
-    restore(facts, now)
+    match (restore(facts, told, now), let_go(facts)) {
+        (Overriding::Wait(at), Some(until)) => Overriding::Wait(at.min(until)),
+        (other, _) => other,
+    }
 }
 
 /// What the guard's end needs, until it has said how the proxy is or can't any more.
@@ -209,9 +213,11 @@ fn end_guard(facts: &RunFacts, told: &mut OverrideStatus, now: Timestamp) -> Opt
 }
 
 /// Another pod puts it back; one after the other, until one has.
-fn restore(facts: &RunFacts, now: Timestamp) -> Overriding {
+fn restore(facts: &RunFacts, told: &OverrideStatus, now: Timestamp) -> Overriding {
     let Some(OverrideFacts { job: Some(job), answer, .. }) = of(facts, Role::Restore) else {
-        return ordered(facts, Role::Restore, now);
+        let original_seconds = told.in_force_at.and(told.original_seconds);
+        let order = Order { original_seconds, ..order(facts, now) };
+        return ordered(facts, Role::Restore, order);
     };
     let ended = matches!(answer, Some(Answer::Told(_) | Answer::Silent(_)));
     let until = match job.finished_at {
@@ -279,5 +285,6 @@ fn order(facts: &RunFacts, now: Timestamp) -> Order {
         id: facts.run.uid().unwrap_or_default(),
         proxy: settled.rds_proxy.clone().unwrap_or_default(),
         until: now.checked_add(long).unwrap_or(now),
+        original_seconds: None,
     }
 }

@@ -4,7 +4,7 @@ use super::guard::Guard;
 use crate::args::{duration, termination_log};
 use api::rds_proxy::{
     RdsProxy,
-    overriding::{Order, Override},
+    overriding::{Mark, Order, Override},
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -88,6 +88,8 @@ pub(crate) struct Wanted {
     pub(super) id: Option<String>,
     /// The value for the run, where it is known.
     pub(super) seconds: i64,
+    /// What is to be put back, should there be no tag.
+    pub(super) known: Option<Mark>,
     pub(super) common: Common,
 }
 
@@ -122,9 +124,10 @@ impl Restoring {
     pub(super) fn wanted(self) -> Result<Wanted, String> {
         let common = self.common.complete();
         if let Some(order) = &self.order {
-            let Order { proxy, id, .. } = parse(order)?;
+            let Order { proxy, id, run, until, original_seconds } = parse(order)?;
             let seconds = proxy.timeout_override.as_ref().map_or(0, Override::seconds);
-            return Ok(Wanted { proxy, id: Some(id), seconds, common });
+            let known = original_seconds.map(|from| Mark { from, to: seconds, until, run });
+            return Ok(Wanted { proxy, id: Some(id), seconds, known, common });
         }
         let proxy = RdsProxy {
             name: self.proxy.unwrap_or_default(),
@@ -132,7 +135,7 @@ impl Restoring {
             endpoint_url: self.endpoint_url,
             ..RdsProxy::default()
         };
-        Ok(Wanted { proxy, id: self.run, seconds: 0, common })
+        Ok(Wanted { proxy, id: self.run, seconds: 0, known: None, common })
     }
 }
 

@@ -24,6 +24,10 @@ pub(super) struct Restore<'a> {
     known: Option<Mark>,
     limit: Instant,
     end: Option<End>,
+    /// AWS was asked to put it back.
+    is_asked: bool,
+    /// Somebody else had put it back before we asked.
+    was_back: bool,
 }
 
 /// What is right about the value, when there is nothing left to do but to remove the tag.
@@ -57,7 +61,7 @@ pub(super) async fn all(proxy: &Proxy, wanted: &Wanted) -> Vec<OverrideStatus> {
     let mut statuses = Vec::new();
     for key in keys {
         let mut status = OverrideStatus { seconds: wanted.seconds, ..OverrideStatus::default() };
-        Restore::new(proxy, key, None, grace).put_back(&mut status).await;
+        Restore::new(proxy, key, wanted.known.clone(), grace).put_back(&mut status).await;
         statuses.push(status);
     }
     statuses
@@ -96,7 +100,8 @@ async fn insist<T>(
 
 impl<'a> Restore<'a> {
     pub(super) fn new(proxy: &'a Proxy, key: String, known: Option<Mark>, grace: Duration) -> Self {
-        Self { proxy, key, known, limit: Instant::now() + grace, end: None }
+        let limit = Instant::now() + grace;
+        Self { proxy, key, known, limit, end: None, is_asked: false, was_back: false }
     }
 
     /// Sets the value that was there, and removes the tag.
@@ -119,6 +124,12 @@ impl<'a> Restore<'a> {
         status.outcome = Some(Outcome::Restored);
         let key = &self.key;
         match self.end {
+            // Only who saw the new value in force knows that it went before its time.
+            Some(End::Back(seconds)) if self.was_back && status.in_force_at.is_some() => {
+                Step::LeftToOthers { key, seconds }.print(proxy.clock);
+                status.outcome = Some(Outcome::LeftToOthers);
+                status.found_seconds = Some(seconds);
+            }
             Some(End::Back(seconds)) => Step::Restored { key, seconds }.print(proxy.clock),
             Some(End::Others(seconds)) => {
                 Step::LeftToOthers { key, seconds }.print(proxy.clock);
@@ -171,6 +182,11 @@ impl<'a> Restore<'a> {
                 // Whoever has set the tag knows what was in it.
                 (Err(_), Some(_)) => {}
             }
+        } else if let Some(Mark { to, .. }) = self.known
+            && tags.iter().any(|tag| tag.mark().is_ok_and(|other| other.from != to))
+        {
+            // Another run has it, and did not begin from our value: that had been put back before.
+            return Ok(End::Others(state.seconds));
         }
         let Some(Mark { from, to, .. }) = self.known else { return Ok(End::NoTag) };
         // Where both are the same nothing was changed.
@@ -179,9 +195,16 @@ impl<'a> Restore<'a> {
             return Ok(if is_ours { End::Back(from) } else { End::Others(state.seconds) });
         }
         // Where it is as it was, too: a change that is still on its way would come afterwards.
+        self.was_back |= !self.is_asked && state.seconds == from;
+        self.is_asked = true;
         self.proxy.modify(from).await?;
-        let limit = self.limit.min(Instant::now() + TAKEN);
-        let state = self.proxy.state_once(limit, |it| it.seconds != to).await?;
+        // While it is being modified it is waited for; only one that is available with our value is set once more.
+        let again = Instant::now() + TAKEN;
+        let is_settled = |it: &State| it.seconds != to || Instant::now() >= again;
+        let state = self.proxy.state_once(self.limit, is_settled).await?;
+        if state.seconds == to {
+            return Err(Trouble::passing(format!("IdleClientTimeout is still {to} s.")));
+        }
         let is_back = state.seconds == from;
         Ok(if is_back { End::Back(from) } else { End::Others(state.seconds) })
     }

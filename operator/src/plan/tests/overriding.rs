@@ -1,6 +1,9 @@
 //! A proxy is changed before the first connection is opened, and put back whatever happens.
 
-use super::cluster::{Cluster, survivors};
+use super::{
+    super::Action,
+    cluster::{Cluster, survivors},
+};
 use crate::facts::Answer;
 use api::{
     names,
@@ -118,6 +121,38 @@ fn another_pod_puts_back_what_a_silent_guard_left_until_one_says_it_is() {
     assert_eq!(cluster.ready(), "True Measured");
     assert_eq!(status(&cluster).outcome, Some(Outcome::LeftToOthers));
     assert_released(&cluster);
+}
+
+#[test]
+fn what_could_not_be_put_back_and_is_then_needs_nobody_any_more() {
+    let mut cluster = measured();
+    let Answer::Told(mut not_yet) = told(Outcome::NotRestored) else { return };
+    not_yet.problem = Some("Put it back by hand.".into());
+    cluster.overrides(Role::Guard, Answer::Told(not_yet));
+    cluster.settle();
+    assert_eq!(status(&cluster).problem.unwrap(), "Put it back by hand.");
+    let plan = cluster.plan();
+    assert!(plan.actions.is_empty(), "{:?}", plan.actions);
+    cluster.overrides(Role::Restore, told(Outcome::Restored));
+    cluster.settle();
+    assert_eq!(
+        (status(&cluster).outcome, status(&cluster).problem),
+        (Some(Outcome::Restored), None)
+    );
+    assert!(!cluster.summary().contains("by hand"), "{}", cluster.summary());
+}
+
+#[test]
+fn whoever_puts_it_back_knows_what_was_there_should_the_tag_be_gone() {
+    let mut cluster = measured();
+    let found = OverrideStatus { original_seconds: Some(1800), ..OverrideStatus::default() };
+    cluster.runs[0].overriding[0].found = Some(Box::new(found));
+    cluster.overrides(Role::Guard, silent());
+    let plan = cluster.plan();
+    let [Action::Override { order, role: Role::Restore, .. }] = &plan.actions[..] else {
+        panic!("{:?}", plan.actions)
+    };
+    assert_eq!(order.original_seconds, Some(1800));
 }
 
 #[test]
