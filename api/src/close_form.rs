@@ -194,7 +194,8 @@ impl CloseForm {
         } else {
             match (tcp, &tls) {
                 (TcpEnd::Fin, Some(TlsEnd::Truncated)) => CloseWord::Truncated,
-                (TcpEnd::Fin, _) => CloseWord::Fin,
+                // Who said goodbye in TLS has closed, even if he waits for ours before he closes TCP.
+                (TcpEnd::Fin, _) | (TcpEnd::Open, Some(TlsEnd::CloseNotify)) => CloseWord::Fin,
                 (TcpEnd::Rst, _) if on_write => CloseWord::RstOnWrite,
                 (TcpEnd::Rst | TcpEnd::Errno(ABORTED), _) => CloseWord::Rst,
                 // EHOSTUNREACH and its like surface when retransmission is given up, not when
@@ -248,6 +249,7 @@ mod tests {
             (None, TcpEnd::Fin, false, W::Fin, true),
             (None, TcpEnd::Fin, true, W::Fin, false),
             (Some(TlsEnd::CloseNotify), TcpEnd::Fin, false, W::Fin, true),
+            (Some(TlsEnd::CloseNotify), TcpEnd::Open, false, W::Fin, true),
             (Some(TlsEnd::Truncated), TcpEnd::Fin, false, W::Truncated, true),
             (alert(), TcpEnd::Fin, false, W::TlsAlert, true),
             (Some(TlsEnd::Corrupt), TcpEnd::Open, false, W::TlsAlert, true),

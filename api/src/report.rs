@@ -348,6 +348,18 @@ impl Clocks {
     }
 }
 
+impl Ending {
+    /// Whether these ends are known to the millisecond, as far as they are told one by one. The form alone does not
+    /// say: a reset may answer a keepalive, and a stall of the probe's widens any end.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        let is_exact = |lane: &LaneEnd| lane.lifetime.is_some_and(|it| it.is_exact());
+        self.form.as_ref().is_some_and(CloseForm::is_exact)
+            && !self.lanes.is_empty()
+            && self.lanes.iter().all(is_exact)
+    }
+}
+
 impl ArmReport {
     /// The ending that tells most: the earliest cut, else the first ending.
     #[must_use]

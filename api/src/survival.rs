@@ -45,7 +45,12 @@ fn of_ending(ending: &Ending) -> Vec<Lives> {
     let all_told = |n| usize::try_from(n) == Ok(told.len());
     let Some(spread) = ending.lifetime.filter(|spread| !all_told(spread.n)) else { return told };
     // An interval counts in the spread by its upper end: of its lower end nothing is known.
-    let is_exact = ending.form.as_ref().is_some_and(|form| form.is_exact());
+    let is_exact = ending.is_exact();
+    if ending.lanes.is_empty() {
+        // Perhaps several that were put together: then the median is that of a part.
+        let min_ms = if was_cut { 0 } else { spread.min_ms };
+        return vec![Lives { n: spread.n, min_ms, max_ms: was_cut.then_some(spread.max_ms) }];
+    }
     let halves = [
         (spread.n - spread.n / 2, spread.min_ms, spread.median_ms),
         (spread.n / 2, spread.median_ms, spread.max_ms),
@@ -192,6 +197,26 @@ mod tests {
         assert!((seen[0].left - 0.5).abs() < 1e-6, "{seen:?}");
         assert_eq!(median(&steps(&[at_least(5, 3_000_000)])), None);
         assert_eq!(steps(&[]), []);
+    }
+
+    #[test]
+    fn of_ends_that_are_not_told_only_what_their_spread_proves_is_taken() {
+        let ending = |told: &str, n: i32| -> Ending {
+            serde_json::from_str(&format!(
+                r#"{{ "outcome": "Disconnected", "n": {n}, "form": {{ "word": "Rst", "tcp": "Rst" }},
+                      "lifetime": {{ "n": {n}, "minMs": 7200000, "medianMs": 7200000, "maxMs": 7200000 }},
+                      "lanes": [{told}] }}"#
+            ))
+            .expect("an ending")
+        };
+        // A keepalive met the reset: each lived for 350 s, and was found over after two hours.
+        let lane = r#"{ "lane": 0, "phase": "Hold", "at": "2026-01-01T02:00:00Z", "lifetime": { "minMs": 350000, "maxMs": 7200000 } }"#;
+        let all = |lives: Vec<Lives>| lives.iter().map(|it| (it.min_ms, it.n)).collect::<Vec<_>>();
+        assert_eq!(all(of_ending(&ending(lane, 50))), [(0, 25), (0, 25)]);
+        assert_eq!(all(of_ending(&ending(lane, 1))), [(350_000, 1)]);
+        assert_eq!(all(of_ending(&ending("", 50))), [(0, 50)]);
+        let exact = lane.replace(r#""minMs": 350000"#, r#""minMs": 7200000"#);
+        assert_eq!(all(of_ending(&ending(&exact, 50))), [(7_200_000, 25), (7_200_000, 25)]);
     }
 
     proptest! {

@@ -45,10 +45,7 @@ pub(super) fn agrees(arm: &ArmReport, ms: i64) -> bool {
 
 /// The clocks of the connections that are told one by one, if all were cut at a known moment.
 fn told(arm: &ArmReport) -> Option<Vec<Clocks>> {
-    let is_exact = |ending: &Ending| {
-        ending.outcome == Outcome::Disconnected
-            && ending.form.as_ref().is_some_and(|form| form.is_exact())
-    };
+    let is_exact = |ending: &Ending| ending.outcome == Outcome::Disconnected && ending.is_exact();
     if arm.counts.disconnected != arm.connections || !arm.endings.iter().all(is_exact) {
         return None;
     }

@@ -121,8 +121,10 @@ impl<'a> Lane<'a> {
         let born = started + ms(settings.duration().mul_f64(STARTED));
         let end = end(ending);
         let cut = end != End::Lived;
+        // Of an interval the spread has the upper end only.
+        let lived = |ms: i64| if cut && !ending.is_exact() { 0 } else { ms };
         // One of them lived that long, and another was cut that early: what explains all must allow both.
-        let age = Span { low: oldest, high: youngest };
+        let age = Span { low: lived(oldest), high: youngest };
         Some(Self {
             workload: &report.workload,
             n,
@@ -131,10 +133,10 @@ impl<'a> Lane<'a> {
             born,
             ended: match end {
                 End::Lived => Span { low: started + youngest, high: started + youngest },
-                _ => Span { low: started + youngest, high: born + oldest },
+                _ => Span { low: started + lived(youngest), high: born + oldest },
             },
             at_end: if cut { BTreeMap::from([(Clock::Age, age)]) } else { BTreeMap::new() },
-            harmless: rhythm.harmless(youngest, !cut),
+            harmless: rhythm.harmless(lived(youngest), !cut),
             in_transaction: rhythm.in_transaction,
             pinned: rhythm.pins,
             host: None,

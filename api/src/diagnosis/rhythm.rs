@@ -122,7 +122,8 @@ impl Rhythm {
         let held = (age - self.lead_in).clamp(0, self.hold);
         let lead_in = self.lead_in_interval.min(self.lead_in).min(age);
         let longest = |silence: Stretches| match to_the_end {
-            true => silence.longest.min(held),
+            // The longest silence is the last one: it has lasted only since it began.
+            true => (held - (self.hold - silence.longest).max(0)).max(silence.beat.min(held)),
             false if held > silence.beat => silence.beat,
             false => 0,
         };
@@ -145,4 +146,38 @@ impl Rhythm {
 
 fn whole(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIN: i64 = 60_000;
+
+    /// What a lane of the rung of 16 minutes, held for 50, has shown if it was let go at this age.
+    fn ladder(age: i64) -> i64 {
+        let silence = Stretches { beat: MIN, longest: 16 * MIN };
+        let rhythm = Rhythm {
+            hold: 50 * MIN,
+            lead_in: 0,
+            lead_in_interval: 0,
+            request: silence,
+            byte: silence,
+            keepalive_ms: 7_200_000,
+            in_transaction: false,
+            pins: false,
+            sets: false,
+            listens: false,
+            is_busy: false,
+        };
+        rhythm.harmless(age, true)[&Clock::Request]
+    }
+
+    #[test]
+    fn a_lane_that_was_let_go_has_not_lived_through_a_silence_to_come() {
+        assert_eq!(ladder(50 * MIN), 16 * MIN);
+        assert_eq!(ladder(40 * MIN), 6 * MIN);
+        assert_eq!(ladder(30 * MIN), MIN, "it sent a request each minute until then");
+        assert_eq!(ladder(MIN / 2), MIN / 2);
+    }
 }

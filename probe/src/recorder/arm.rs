@@ -147,8 +147,10 @@ impl ArmRecord {
 
     pub(super) fn ended(&mut self, told: LaneEnd, end: End) {
         self.counts.count(end.outcome, 1);
-        let lifetime = end.lifetime.map(|l| l.max_ms.unwrap_or(l.min_ms));
-        if end.outcome == Outcome::Disconnected {
+        // Of what is not known to have been cut only the lower bound counts.
+        let was_cut = end.outcome == Outcome::Disconnected;
+        let lifetime = end.lifetime.map(|l| l.max_ms.filter(|_| was_cut).unwrap_or(l.min_ms));
+        if was_cut {
             self.cut_lifetimes.extend(lifetime);
             if let Some(form) = &end.form {
                 *self.cut_words.entry(form.word).or_default() += 1;

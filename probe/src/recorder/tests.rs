@@ -8,7 +8,7 @@ use crate::{
 use api::{
     close_form::{CloseForm, MessageKind, ServerMessage, TcpEnd},
     lifetime::Lifetime,
-    report::{LIMIT, MAX_ENDINGS, Outcome, Phase},
+    report::{Inconclusive, LIMIT, MAX_ENDINGS, Outcome, Phase},
 };
 use std::time::Duration;
 
@@ -77,6 +77,18 @@ async fn ends_that_look_alike_are_told_together_the_earliest_first() {
     assert_eq!(arm.endings[0].lanes[0].at.to_string(), "2026-03-01T12:00:20Z");
     // A survivor's lifetime is a lower bound.
     assert_eq!(arm.endings[2].lanes[0].lifetime.unwrap().max_ms, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_noticed_after_a_stall_has_lived_as_long_as_was_seen() {
+    let (mut recorder, start) = recorder(1);
+    recorder.connected(Arm::Target, &Server::default(), None);
+    let mut end = cut(start, 700, vec![]);
+    (end.outcome, end.reason) = (Outcome::Inconclusive, Some(Inconclusive::ProbeStalled));
+    end.lifetime = Some(Lifetime { min_ms: 100_000, max_ms: Some(700_000) });
+    recorder.ended(Arm::Target, 0, end);
+    let report = recorder.report(None);
+    assert_eq!(report.arms[0].endings[0].lifetime.unwrap().max_ms, 100_000);
 }
 
 #[tokio::test(start_paused = true)]
