@@ -349,14 +349,17 @@ impl Clocks {
 }
 
 impl Ending {
-    /// Whether these ends are known to the millisecond, as far as they are told one by one. The form alone does not
+    /// Whether these ends are known to so many milliseconds, as far as they are told one by one. The form alone does not
     /// say: a reset may answer a keepalive, and a stall of the probe's widens any end.
     #[must_use]
-    pub fn is_exact(&self) -> bool {
-        let is_exact = |lane: &LaneEnd| lane.lifetime.is_some_and(|it| it.is_exact());
+    pub fn is_known_within(&self, ms: i64) -> bool {
+        let is_known = |lane: &LaneEnd| {
+            let width = lane.lifetime.and_then(|it| Some(it.max_ms?.saturating_sub(it.min_ms)));
+            width.is_some_and(|width| width <= ms)
+        };
         self.form.as_ref().is_some_and(CloseForm::is_exact)
             && !self.lanes.is_empty()
-            && self.lanes.iter().all(is_exact)
+            && self.lanes.iter().all(is_known)
     }
 }
 

@@ -6,6 +6,9 @@
 
 use crate::report::{ArmReport, Ending, Outcome};
 
+/// Ends that are known to so many milliseconds count as exact: a busy processor stops the probe for as long.
+pub(crate) const STALL_MS: i64 = 100;
+
 /// What is known of the lives of so many connections, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lives {
@@ -45,7 +48,7 @@ fn of_ending(ending: &Ending) -> Vec<Lives> {
     let all_told = |n| usize::try_from(n) == Ok(told.len());
     let Some(spread) = ending.lifetime.filter(|spread| !all_told(spread.n)) else { return told };
     // An interval counts in the spread by its upper end: of its lower end nothing is known.
-    let is_exact = ending.is_exact();
+    let is_exact = ending.is_known_within(STALL_MS);
     if ending.lanes.is_empty() {
         // Perhaps several that were put together: then the median is that of a part.
         let min_ms = if was_cut { 0 } else { spread.min_ms };

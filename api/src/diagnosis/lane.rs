@@ -7,6 +7,7 @@ use crate::{
     lifetime::ms,
     report::{ArmReport, Clocks, Ending, LaneEnd, Outcome, Report},
     settings::WorkloadSettings,
+    survival::STALL_MS,
 };
 use std::collections::BTreeMap;
 
@@ -122,7 +123,7 @@ impl<'a> Lane<'a> {
         let end = end(ending);
         let cut = end != End::Lived;
         // Of an interval the spread has the upper end only.
-        let lived = |ms: i64| if cut && !ending.is_exact() { 0 } else { ms };
+        let lived = |ms: i64| if cut && !ending.is_known_within(STALL_MS) { 0 } else { ms };
         // One of them lived that long, and another was cut that early: what explains all must allow both.
         let age = Span { low: lived(oldest), high: youngest };
         Some(Self {
