@@ -251,12 +251,11 @@ impl Watch {
                 Some((choose(&candidates)?, (id.clone(), worker.row.name.clone())))
             })
             .collect();
-        let is_shared = |key| found.iter().filter(|(other, _)| *other == key).count() > 1;
-        let clear: Vec<_> = found.iter().filter(|(key, _)| !is_shared(*key)).cloned().collect();
-        for (key, worker) in clear {
-            if let Some(tenant) = self.tracks.get_mut(&key).and_then(|track| track.tenant.as_mut())
-            {
-                tenant.worker = Some(worker);
+        // A session that two rows find is neither's.
+        let is_shared = |key: &Key| found.iter().filter(|(other, _)| other == key).count() > 1;
+        for (key, worker) in found.iter().filter(|(key, _)| !is_shared(key)) {
+            if let Some(tenant) = self.tracks.get_mut(key).and_then(|track| track.tenant.as_mut()) {
+                tenant.worker = Some(worker.clone());
             }
         }
     }
@@ -295,9 +294,7 @@ impl Watch {
         let seen: Vec<TaskSeen> = tenant.tasks().map(|(id, _)| self.task(id)).collect();
         match seen[..] {
             [only] => only,
-            [first, ..] if seen.iter().all(|it| (first, *it) == (TaskSeen::Running, first)) => {
-                first
-            }
+            [_, ..] if seen.iter().all(|it| *it == TaskSeen::Running) => TaskSeen::Running,
             _ => TaskSeen::Unknown,
         }
     }

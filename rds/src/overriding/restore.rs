@@ -123,15 +123,13 @@ impl<'a> Restore<'a> {
         }
         status.outcome = Some(Outcome::Restored);
         let key = &self.key;
+        // Only who saw the new value in force knows that it went before its time.
+        let went_early = self.was_back && status.in_force_at.is_some();
         match self.end {
-            // Only who saw the new value in force knows that it went before its time.
-            Some(End::Back(seconds)) if self.was_back && status.in_force_at.is_some() => {
-                Step::LeftToOthers { key, seconds }.print(proxy.clock);
-                status.outcome = Some(Outcome::LeftToOthers);
-                status.found_seconds = Some(seconds);
+            Some(End::Back(seconds)) if !went_early => {
+                Step::Restored { key, seconds }.print(proxy.clock);
             }
-            Some(End::Back(seconds)) => Step::Restored { key, seconds }.print(proxy.clock),
-            Some(End::Others(seconds)) => {
+            Some(End::Back(seconds) | End::Others(seconds)) => {
                 Step::LeftToOthers { key, seconds }.print(proxy.clock);
                 status.outcome = Some(Outcome::LeftToOthers);
                 status.found_seconds = Some(seconds);
